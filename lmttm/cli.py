@@ -1,0 +1,48 @@
+"""What the commands have in common: a configuration, overrides, and errors as sentences."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from lmttm.errors import RunError
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser that takes a configuration and `key=value` overrides."""
+    result = argparse.ArgumentParser(
+        description=description,
+        epilog="All keys, with their defaults, stand in config/base.json.",
+    )
+    result.add_argument("config", help="a file of config/, such as base.json, or a path")
+    result.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="such as train.epoch=3 device=cpu"
+    )
+    return result
+
+
+def run(
+    command: Callable[[argparse.Namespace], int],
+    arguments: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+) -> int:
+    """Parses and runs; what stops a run becomes one sentence on stderr.
+
+    Args:
+        command: The work; returns an exit code.
+        arguments: The parser.
+        argv: Arguments, or None for those of the process.
+
+    Returns:
+        The exit code: 0, 1 for a run that had to stop, 2 for input that can not be used,
+        130 when interrupted.
+    """
+    logging.basicConfig(format="%(levelname)s: %(message)s", force=True)
+    try:
+        return command(arguments.parse_intermixed_args(argv))
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130

@@ -1,0 +1,392 @@
+"""The schema of a configuration: load it, override it, validate it, save it.
+
+The schema is the one source of every default. A JSON file states only what differs
+from it (`config/base.json` spells all of it out, for reading), and `key=value`
+arguments are laid over the file. The published files load unchanged: see `_modernise`.
+"""
+
+import difflib
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from lmttm.errors import InputError
+
+log = logging.getLogger("lmttm")
+
+CONFIG_DIR = Path(__file__).resolve().parent.parent / "config"
+PHANTOM = "PhantomMNIST3D"
+DATASETS = (
+    "OrganMNIST3D",
+    "NoduleMNIST3D",
+    "FractureMNIST3D",
+    "AdrenalMNIST3D",
+    "VesselMNIST3D",
+    "SynapseMNIST3D",
+    PHANTOM,
+)
+
+
+def _spelling(*names: str) -> BeforeValidator:
+    """Takes a name in any case and gives it as it is spelt here."""
+    known = {name.lower(): name for name in names}
+    return BeforeValidator(lambda value: known.get(str(value).lower(), value))
+
+
+def _dataset(value: Any) -> Any:
+    known = {name.lower(): name for name in DATASETS}
+    if str(value).lower() in known:
+        return known[str(value).lower()]
+    close = difflib.get_close_matches(str(value).lower(), known, n=1)
+    hint = f"; did you mean {known[close[0]]}?" if close else ""
+    raise ValueError(f"dataset_name must be one of {', '.join(DATASETS)}, got {value!r}{hint}")
+
+
+def _listed(value: Any) -> Any:
+    """`flip_axes=H,W` on the command line is the list ["H", "W"]."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class ModelConfig(_Section):
+    """The machine: tokenizer, memory, Memory Distillation Unit, classifier."""
+
+    model: Annotated[Literal["lmttm", "ttm"], _spelling("lmttm", "ttm")] = Field(
+        "lmttm", description="ttm is the same machine with one unit that is its own neighbourhood"
+    )
+    drop_r: Share = Field(0.2, description="dropout of the summarizers and of the processing unit")
+    preprocess_mode: Literal["3d"] = Field("3d", description="tokenizer")
+    process_unit: Literal["transformer"] = Field(
+        "transformer", description="Memory Distillation Unit"
+    )
+    memory_mode: Literal["TL"] = Field("TL", description="how memory is read and written")
+    in_channels: Positive = Field(1, description="channels of a volume")
+    dim: Positive = Field(448, description="width of a token")
+    memory_tokens_size: Positive = Field(448, description="tokens of the whole memory")
+    num_blocks: Positive = Field(4, description="units of the memory (lmttm only)")
+    radius: Annotated[int, Field(ge=0)] = Field(
+        1, description="neighbours read on each side of the current unit"
+    )
+    summarize_num_tokens: Positive = Field(8, description="tokens that the read of one unit gives")
+    out_class_num: Annotated[int, Field(ge=2)] = Field(2, description="classes of the data set")
+    patch_size: Positive = Field(3, description="edge and stride of a patch, in voxels")
+    read_use_positional_embedding: bool = Field(True, description="position table of the read")
+    write_use_positional_embedding: bool = Field(True, description="position table of the write")
+    memory_start: Literal["zeros", "learned", "carried"] = Field(
+        "carried", description="what every volume's memory starts from"
+    )
+    load_memory_add_noise: bool = Field(
+        True, description="noise on the carried memory, in training only"
+    )
+    load_memory_add_noise_mode: Annotated[
+        Literal["none", "normal", "uniform", "laplace", "exponential", "gamma", "poisson"],
+        BeforeValidator(lambda v: {"None": "none", None: "none", "exp": "exponential"}.get(v, v)),
+    ] = Field("normal", description="distribution of that noise")
+    num_heads: Positive = Field(8, description="attention heads")
+    mlp_ratio: Positive = Field(3, description="width of a feed-forward layer, in dim")
+    depth: Positive = Field(3, description="layers of the processing unit")
+    share_layers: bool = Field(True, description="one layer's weights serve all of them (published)")
+    norm: Literal["post", "pre"] = Field("post", description="place of LayerNorm in a layer")
+
+    @property
+    def num_units(self) -> int:
+        """Units of the ring, k."""
+        return 1 if self.model == "ttm" else self.num_blocks
+
+    @property
+    def noise(self) -> str:
+        """The noise mode that is in force."""
+        return self.load_memory_add_noise_mode if self.load_memory_add_noise else "none"
+
+    @model_validator(mode="after")
+    def _fits(self) -> "ModelConfig":
+        faults = []
+        if self.dim % self.num_heads:
+            faults.append(
+                "model.dim must be divisible by model.num_heads, "
+                f"got dim={self.dim}, num_heads={self.num_heads}"
+            )
+        if self.memory_tokens_size % self.num_units:
+            faults.append(
+                "model.memory_tokens_size must be divisible by model.num_blocks, "
+                f"got memory_tokens_size={self.memory_tokens_size}, num_blocks={self.num_blocks}"
+            )
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+
+class TrainConfig(_Section):
+    """The training of it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = Field(
+        "Train", description="the run's folder in output_dir"
+    )
+    epoch: Positive = Field(20, description="passes over the training split")
+    optimizer: Annotated[
+        Literal["Adam", "AdamW", "RMSprop"], _spelling("Adam", "AdamW", "RMSprop")
+    ] = Field("Adam", description="torch's optimizer of that name")
+    lr: Annotated[float, Field(gt=0)] = Field(1e-4, description="learning rate")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(1e-4, description="weight decay")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="the learning rate after the warm-up"
+    )
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(
+        0, description="steps over which the learning rate rises from 0"
+    )
+    clip_norm: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="largest norm of the gradient; 0: no clipping"
+    )
+
+
+class AugmentConfig(_Section):
+    """Random changes of a training batch. Each data set forbids some of them."""
+
+    flip_axes: Annotated[list[Literal["D", "H", "W"]], BeforeValidator(_listed)] = Field(
+        [], description="axes along which a volume may be mirrored"
+    )
+    turn_planes: Annotated[list[Literal["DH", "DW", "HW"]], BeforeValidator(_listed)] = Field(
+        [], description="planes in which a volume may be turned by quarters"
+    )
+    shift: Annotated[int, Field(ge=0)] = Field(0, description="largest shift per axis, in voxels")
+    intensity: Share = Field(0.0, description="intensities are scaled by 1 - this to 1 + this")
+
+
+class Config(_Section):
+    """A whole configuration; the attributes are the keys of the JSON files."""
+
+    batch_size: Positive = Field(32, description="volumes of a training step")
+    dataset_name: Annotated[str, BeforeValidator(_dataset)] = Field(
+        "AdrenalMNIST3D", description="one of the six MedMNIST 3D data sets or PhantomMNIST3D"
+    )
+    root: str = Field("./datasets_data/medmnist", description="folder of the npz files")
+    size: Literal[28, 64] = Field(28, description="edge of a volume, in voxels")
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
+        "auto", description="auto, cpu, cuda or cuda:N"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(3407, description="of everything random")
+    output_dir: str = Field("runs", description="folder of the runs")
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    augment: AugmentConfig = AugmentConfig()
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder that holds everything of the run."""
+        return Path(self.output_dir) / self.train.name
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Config":
+        if self.model.patch_size > self.size:
+            raise ValueError(
+                "model.patch_size must not be larger than the volume, "
+                f"got patch_size={self.model.patch_size}, size={self.size}"
+            )
+        if self.dataset_name == PHANTOM and self.size != 28:
+            raise ValueError(f"size must be 28 for {PHANTOM}, got {self.size}")
+        return self
+
+
+# Keys of the published files that have another name here, and those that mean nothing.
+_RENAMED = {
+    "model.summerize_num_tokens": "model.summarize_num_tokens",
+    "model.Read_use_positional_embedding": "model.read_use_positional_embedding",
+    "model.Write_use_positional_embedding": "model.write_use_positional_embedding",
+}
+_REPLACED = {
+    "model.step": "steps follow from size and model.patch_size",
+    "train.input_H": "replaced by size",
+    "train.input_W": "replaced by size",
+    "train.val_gap": "validation is scored after each epoch",
+    "log_dir": "replaced by output_dir",
+    "checkpoint_dir": "replaced by output_dir",
+}
+
+
+def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+    """Loads a configuration.
+
+    Args:
+        path: A JSON file; a bare name such as `base.json` is looked up in `config/` first.
+        overrides: `key=value` texts laid over the file, such as `train.epoch=3`. A value
+            is JSON, or else a plain string.
+
+    Returns:
+        The validated configuration, with every default filled in.
+
+    Raises:
+        InputError: The file or an override can not be used; the text tells all faults.
+    """
+    document = _modernise(_read_json(_find(path)))
+    for override in overrides:
+        _merge(document, _modernise(_parse_override(override)))
+    return validate(document, source=Path(path).name)
+
+
+def validate(document: dict[str, Any], source: str) -> Config:
+    """Holds a nested dict of keys against the schema.
+
+    Args:
+        document: Keys in the present spelling; missing ones take their defaults.
+        source: What the dict came from, for the error's text.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        InputError: One sentence for each fault.
+    """
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        faults = [line for fault in error.errors() for line in _sentences(fault)]
+    if len(faults) == 1:
+        raise InputError(f"{source}: {faults[0]}")
+    raise InputError(f"{source} has {len(faults)} faults:\n" + "\n".join(f"- {f}" for f in faults))
+
+
+def to_json(config: Config) -> str:
+    """The whole configuration as a JSON text that `load_config` reads."""
+    return json.dumps(config.model_dump(), indent=2) + "\n"
+
+
+def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """The dotted keys in which two configurations differ, with both values."""
+    before, after = _flat(old.model_dump()), _flat(new.model_dump())
+    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+
+
+def overridden_keys(overrides: list[str]) -> list[str]:
+    """The dotted keys, in the present spelling, that override texts set."""
+    return [key for text in overrides for key in _flat(_modernise(_parse_override(text)))]
+
+
+def _find(path: str | Path) -> Path:
+    path = Path(path)
+    shipped = CONFIG_DIR / path
+    if len(path.parts) == 1 and shipped.is_file():
+        return shipped
+    if not path.is_file():
+        names = ", ".join(sorted(file.name for file in CONFIG_DIR.glob("*.json")))
+        raise InputError(f"there is no configuration {path}; config/ holds {names}")
+    return path
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
+            raise InputError(f"{path.name}: the key {twice[0]!r} stands there twice")
+        return dict(pairs)
+
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"{path.name} is not valid JSON: {error.msg} at {where}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path.name} is not a text file in UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path.name} is not valid JSON: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path} can not be read: {error.strerror}") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path.name} must hold a JSON object, got a {type(document).__name__}")
+    return document
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key or not all(key.split(".")):
+        raise InputError(f"an override must look like train.epoch=3, got {text!r}")
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        parsed = value
+    for name in reversed(key.split(".")):
+        parsed = {name: parsed}
+    return parsed
+
+
+def _merge(document: dict[str, Any], extra: dict[str, Any]) -> None:
+    for key, value in extra.items():
+        if isinstance(value, dict) and isinstance(document.get(key), dict):
+            _merge(document[key], value)
+        else:
+            document[key] = value
+
+
+def _modernise(document: dict[str, Any]) -> dict[str, Any]:
+    """Brings a file of the published code into the present spelling.
+
+    Comments (keys that start with `_` or `all_`) go, renamed keys take their new name,
+    `train.gpu` becomes `device`, `train.load_memory_tokens` becomes `model.memory_start`,
+    and keys that mean nothing any more are dropped with a warning.
+    """
+    result: dict[str, Any] = {}
+
+    def put(key: str, value: Any) -> None:
+        *sections, name = key.split(".")
+        place = result
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise InputError(f"{key} can not stand beside a plain value of {section}")
+        if name in place:
+            raise InputError(f"{key} is given twice, in two spellings")
+        place[name] = value
+
+    implied = {}
+    for key, value in _flat(document).items():
+        if any(part.startswith(("_", "all_")) for part in key.split(".")):
+            continue
+        if key in _REPLACED:
+            log.warning("%s is not used: %s", key, _REPLACED[key])
+        elif key == "train.gpu":
+            implied["device"] = f"cuda:{value}"
+        elif key == "train.load_memory_tokens" and isinstance(value, bool):
+            implied["model.memory_start"] = "carried" if value else "zeros"
+        else:
+            put(_RENAMED.get(key, key), value)
+    given = _flat(result)
+    for key, value in implied.items():
+        if key not in given:
+            put(key, value)
+    return result
+
+
+def _flat(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _sentences(fault: Any) -> list[str]:
+    """One fault that pydantic found, as sentences with the name, the rule and the value."""
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"]).splitlines()
+    if fault["type"] == "extra_forbidden":
+        known = list(_flat(Config().model_dump()))
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        ends = [k for k in known if k.split(".")[-1] == key.split(".")[-1]]
+        guess = (ends or close or [None])[0]
+        return [f"{key} is not a known key" + (f"; did you mean {guess}?" if guess else "")]
+    rule = fault["msg"].replace("Input should be", "must be").replace("String should", "must")
+    return [f"{key} {rule}, got {json.dumps(fault['input'], default=str)}"]

@@ -1,0 +1,119 @@
+"""The ring of memory units: which are read at a step, which is replaced, how it starts."""
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Exponential, Gamma, Laplace, Poisson
+
+
+def neighbours(step: int, *, num_units: int, radius: int) -> list[int]:
+    """The distinct units read at a step, in the order c, c-1, c+1, c-2, c+2, ...
+
+    Args:
+        step: Index of the step, from 0; the current unit c is step mod k.
+        num_units: Units of the ring, k.
+        radius: How far to look on each side. The paper's is 1.
+
+    Returns:
+        min(2 * radius + 1, k) unit indices.
+
+    Source: the T-TMC module of the paper, for any k and radius.
+    """
+    offsets = [0] + [sign * away for away in range(1, radius + 1) for sign in (-1, 1)]
+    return list(dict.fromkeys((step + offset) % num_units for offset in offsets))
+
+
+def next_unit(step: int, *, num_units: int) -> int:
+    """The unit that a step replaces: c+1 in the ring."""
+    return (step + 1) % num_units
+
+
+def replace(memory: Tensor, unit: int, tokens: Tensor) -> Tensor:
+    """The memory `(b k m d)` with one unit replaced by tokens `(b m d)`; the others stay."""
+    return torch.cat([memory[:, :unit], tokens[:, None], memory[:, unit + 1 :]], dim=1)
+
+
+NOISE_SCALE = 0.2
+
+
+def noise_like(memory: Tensor, mode: str) -> Tensor:
+    """Fresh noise for a memory.
+
+    Args:
+        memory: Any shape.
+        mode: none, normal, uniform (-0.5 to 0.5), laplace (loc 10, scale 10), exponential
+            (rate 1), gamma (shape 2, scale 2) or poisson (rate 2).
+
+    Returns:
+        Noise of the same shape, scaled by 0.2.
+    """
+
+    def number(value: float) -> Tensor:
+        return memory.new_tensor(value)
+
+    draw = {
+        "none": lambda: torch.zeros_like(memory),
+        "normal": lambda: torch.randn_like(memory),
+        "uniform": lambda: torch.rand_like(memory) - 0.5,
+        "laplace": lambda: Laplace(number(10.0), number(10.0)).sample(memory.shape),
+        "exponential": lambda: Exponential(number(1.0)).sample(memory.shape),
+        "gamma": lambda: Gamma(number(2.0), number(0.5)).sample(memory.shape),
+        "poisson": lambda: Poisson(number(2.0)).sample(memory.shape),
+    }
+    return NOISE_SCALE * draw[mode]()
+
+
+class InitialMemory(nn.Module):
+    """What the memory of every volume starts from.
+
+    Args:
+        num_units: Units of the ring, k.
+        unit_tokens: Tokens of a unit, m.
+        dim: Width of a token, d.
+        start: `zeros`; `learned`, a parameter; or `carried`, a buffer that the training
+            loop fills by `store`. The last is the published `load_memory_tokens`.
+        noise: Mode of the noise on a carried memory, in training only.
+
+    Source: section 3 of the paper. The published code takes one batch's final memory,
+    volume by volume, into the next batch and into validation, and adds the noise in
+    evaluation too.
+    """
+
+    def __init__(
+        self, *, num_units: int, unit_tokens: int, dim: int, start: str, noise: str
+    ) -> None:
+        super().__init__()
+        self.start = start
+        self.noise = noise
+        shape = (num_units, unit_tokens, dim)
+        if start == "learned":
+            self.learned_memory = nn.Parameter(torch.empty(shape))
+            nn.init.normal_(self.learned_memory, std=0.02)
+        else:
+            # Zeros are no state: only a carried memory is saved with the weights.
+            self.register_buffer("carried_memory", torch.zeros(shape), start == "carried")
+
+    def forward(self, batch: int) -> Tensor:
+        """The memory `(b k m d)` that a batch of b volumes starts from."""
+        origin = self.learned_memory if self.start == "learned" else self.carried_memory
+        memory = origin.expand(batch, -1, -1, -1)
+        if self.start == "carried" and self.noise != "none" and self.training:
+            memory = memory + noise_like(memory, self.noise)
+        return memory
+
+    @torch.no_grad()
+    def store(self, final: Tensor, num_steps: int) -> None:
+        """Carries the mean over a batch's final memories, for the units that were written.
+
+        A mean that is not finite is not stored. Without effect unless `start` is carried.
+
+        Args:
+            final: Final memories `(b k m d)`.
+            num_steps: Steps that were taken, t.
+        """
+        if self.start != "carried":
+            return
+        num_units = len(self.carried_memory)
+        written = sorted({next_unit(step, num_units=num_units) for step in range(num_steps)})
+        mean = final[:, written].float().mean(dim=0)
+        kept = self.carried_memory[written]
+        self.carried_memory[written] = torch.where(mean.isfinite().all(), mean, kept)

@@ -1,0 +1,66 @@
+"""Scores of a split, as MedMNIST defines them, and what a paper reports beside them."""
+
+from typing import Any
+
+import numpy as np
+
+
+def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Scores predictions.
+
+    Args:
+        labels: `(N)` integers, from 0 to C - 1.
+        probabilities: `(N C)`, each row of which adds up to 1.
+
+    Returns:
+        `n`, `acc`, `auc` (None where a class is missing), `balanced_acc`, `majority` (share
+        of the most frequent class), `confusion_matrix` (rows: label, columns: prediction)
+        and `per_class`: lists of `precision`, `recall`, `f1`, `specificity` and `support`.
+
+    Source: ACC and AUC are `medmnist.evaluator`'s; the rest is scikit-learn's.
+    """
+    from medmnist.evaluator import getACC
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    classes = np.arange(probabilities.shape[1])
+    predictions = predict(probabilities)
+    matrix = confusion_matrix(labels, predictions, labels=classes)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predictions, labels=classes, zero_division=0
+    )
+    negatives = len(labels) - support
+    false_positives = matrix.sum(axis=0) - matrix.diagonal()
+    specificity = 1 - false_positives / np.maximum(negatives, 1)
+    return {
+        "n": len(labels),
+        "acc": float(getACC(labels, probabilities, _task(probabilities))),
+        "auc": auc(labels, probabilities),
+        "balanced_acc": float(recall[support > 0].mean()),
+        "majority": float(support.max() / len(labels)),
+        "confusion_matrix": matrix.tolist(),
+        "per_class": {
+            "precision": precision.tolist(),
+            "recall": recall.tolist(),
+            "f1": f1.tolist(),
+            "specificity": specificity.tolist(),
+            "support": support.tolist(),
+        },
+    }
+
+
+def predict(probabilities: np.ndarray) -> np.ndarray:
+    """The class `(N)` that MedMNIST's ACC counts: of two, class 1 needs more than 0.5."""
+    return probabilities.argmax(axis=1)
+
+
+def auc(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """MedMNIST's AUC, or None where not every class occurs among the labels."""
+    from medmnist.evaluator import getAUC
+
+    if len(np.unique(labels)) < probabilities.shape[1]:
+        return None
+    return float(getAUC(labels, probabilities, _task(probabilities)))
+
+
+def _task(probabilities: np.ndarray) -> str:
+    return "binary-class" if probabilities.shape[1] == 2 else "multi-class"

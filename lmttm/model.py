@@ -1,0 +1,201 @@
+"""The Linked Memory Token Turing Machine: one step, and the machine that repeats it.
+
+    I = tokenize(volume)
+    for each step, with current unit c, past p = c-1 and next f = c+1 of the ring:
+        Z = read(M_c, M_p, M_f, I_t)
+        O_t = process(Z)
+        M_f = write(M_c, M_p, M_f, I_t, O_t)
+    logits = Linear(mean of O over steps and tokens)
+"""
+
+import logging
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lmttm.config import Config
+from lmttm.mdu import TransformerMDU
+from lmttm.memory import InitialMemory, neighbours, next_unit, replace
+from lmttm.read import TriTemporalRead
+from lmttm.tokenizer import PatchTokenizer
+from lmttm.write import SummarizingWrite
+
+log = logging.getLogger("lmttm")
+
+
+class Trace(NamedTuple):
+    """What a run of the machine leaves: its answer, and how it came to it."""
+
+    logits: Tensor  # (b classes)
+    step_logits: Tensor  # (b t classes): the classifier on each step's output tokens alone
+    memory: Tensor  # (b k m d): the final memory
+
+
+class Cell(nn.Module):
+    """One step of the machine: read, process, write.
+
+    Args:
+        read: Neighbouring units and input tokens -> read tokens.
+        process: Read tokens -> output tokens.
+        write: Neighbouring units, input and output tokens -> the next unit.
+        radius: Neighbours on each side of the current unit.
+
+    Source: Fig. 2 of the paper.
+    """
+
+    def __init__(
+        self, *, read: nn.Module, process: nn.Module, write: nn.Module, radius: int
+    ) -> None:
+        super().__init__()
+        self.read = read
+        self.process = process
+        self.write = write
+        self.radius = radius
+
+    def forward(self, memory: Tensor, inputs: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Takes one step.
+
+        Args:
+            memory: `(b k m d)`.
+            inputs: Input tokens of the step, `(b n d)`.
+            step: Index of the step, from 0.
+
+        Returns:
+            Output tokens `(b u*r d)` and the new memory `(b k m d)`.
+        """
+        num_units = memory.shape[1]
+        nearby = neighbours(step, num_units=num_units, radius=self.radius)
+        units = [memory[:, unit] for unit in nearby]
+        outputs = self.process(self.read(units, inputs))
+        written = self.write(units, inputs, outputs)
+        return outputs, replace(memory, next_unit(step, num_units=num_units), written)
+
+
+class LMTTM(nn.Module):
+    """The machine: walks through a volume slab by slab and classifies what it saw.
+
+    Args:
+        tokenizer: Volume `(b c D H W)` -> input tokens `(b t n d)`.
+        initial_memory: Number of volumes -> the memory `(b k m d)` that they start from.
+        cell: One step.
+        dim: Width of a token, d.
+        num_classes: Classes.
+
+    Source: Wei et al., doi 10.1016/j.cmpb.2025.108640. With a single unit it is the Token
+    Turing Machine, arXiv 2211.09119.
+    """
+
+    def __init__(
+        self,
+        *,
+        tokenizer: nn.Module,
+        initial_memory: InitialMemory,
+        cell: Cell,
+        dim: int,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.initial_memory = initial_memory
+        self.cell = cell
+        self.classifier = nn.Linear(dim, num_classes)
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        """Classifies volumes `(b c D H W)` in [0, 1]: logits `(b classes)`. Changes nothing."""
+        return self.run(volumes).logits
+
+    def run(self, volumes: Tensor) -> Trace:
+        """Classifies volumes and shows how.
+
+        Args:
+            volumes: `(b c D H W)`, intensities in [0, 1], as `lmttm.prepare` gives them.
+
+        Returns:
+            The logits, the logits of each step and the final memory.
+        """
+        inputs = self.tokenizer(volumes)
+        memory = self.initial_memory(len(volumes))
+        outputs = []
+        for step in range(inputs.shape[1]):
+            step_outputs, memory = self.cell(memory, inputs[:, step], step)
+            outputs.append(step_outputs)
+        step_means = torch.stack(outputs, dim=1).mean(dim=2)  # b t d
+        return Trace(
+            logits=self.classifier(step_means.mean(dim=1)),
+            step_logits=self.classifier(step_means),
+            memory=memory,
+        )
+
+
+def build_model(config: Config) -> LMTTM:
+    """Builds the machine that a configuration describes, with fresh weights.
+
+    Args:
+        config: A validated configuration.
+
+    Returns:
+        The model, on the CPU, in training mode. LMTTM and TTM are the same classes.
+    """
+    model, size = config.model, config.size
+    side = size // model.patch_size
+    num_steps, input_tokens = side, side**2
+    unit_tokens = model.memory_tokens_size // model.num_units
+    near = len(neighbours(0, num_units=model.num_units, radius=model.radius))
+    if num_steps < model.num_units:
+        log.warning(
+            "%d steps never write all %d units of the memory", num_steps, model.num_units
+        )
+    machine = LMTTM(
+        tokenizer=PatchTokenizer(
+            in_channels=model.in_channels, dim=model.dim, patch_size=model.patch_size
+        ),
+        initial_memory=InitialMemory(
+            num_units=model.num_units,
+            unit_tokens=unit_tokens,
+            dim=model.dim,
+            start=model.memory_start,
+            noise=model.noise,
+        ),
+        cell=Cell(
+            read=TriTemporalRead(
+                dim=model.dim,
+                unit_tokens=unit_tokens,
+                input_tokens=input_tokens,
+                read_tokens=model.summarize_num_tokens,
+                positions=model.read_use_positional_embedding,
+                dropout=model.drop_r,
+            ),
+            process=TransformerMDU(
+                dim=model.dim,
+                depth=model.depth,
+                num_heads=model.num_heads,
+                mlp_ratio=model.mlp_ratio,
+                dropout=model.drop_r,
+                norm=model.norm,
+                share_layers=model.share_layers,
+            ),
+            write=SummarizingWrite(
+                dim=model.dim,
+                unit_tokens=unit_tokens,
+                num_neighbours=near,
+                input_tokens=input_tokens,
+                output_tokens=near * model.summarize_num_tokens,
+                positions=model.write_use_positional_embedding,
+                dropout=model.drop_r,
+            ),
+            radius=model.radius,
+        ),
+        dim=model.dim,
+        num_classes=model.out_class_num,
+    )
+    machine.apply(_initialise)
+    return machine
+
+
+def _initialise(module: nn.Module) -> None:
+    """Xavier-uniform weights and zero biases, as published."""
+    if isinstance(module, nn.Linear | nn.Conv3d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,105 @@
+"""What a person reads of a run: its summary, a line for each epoch, a table of scores."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lmttm.config import Config
+from lmttm.data import Dataset
+from lmttm.device import describe
+from lmttm.model import LMTTM
+
+
+def number(value: float | None) -> str:
+    """A score with three digits, or a dash where there is none."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def summary(config: Config, dataset: Dataset, model: LMTTM, device: torch.device) -> str:
+    """The run at a glance: data set, model, device, folder."""
+    counts = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
+    parameters = sum(p.numel() for p in model.parameters())
+    m = config.model
+    unit_tokens = m.memory_tokens_size // m.num_units
+    majority = dataset.splits["val"].majority_rate()
+    rows = {
+        "data set": f"{dataset.name}, {config.size}^3 voxels, {len(dataset.class_names)} classes",
+        "volumes": f"{counts}; majority rate {majority:.3f} (val)",
+        "model": f"{m.model}, {m.num_units} x {unit_tokens} memory tokens, dim {m.dim}",
+        "parameters": f"{parameters / 1e6:.3f} M",
+        "device": describe(device),
+        "run": str(config.run_dir),
+    }
+    return "\n".join(f"{name:<11} {text}" for name, text in rows.items())
+
+
+def epoch_line(record: dict[str, Any], num_epochs: int) -> str:
+    """One line about an epoch; a star marks the best so far."""
+    return (
+        f"epoch {record['epoch']:>3}/{num_epochs}  loss {record['train_loss']:.4f}  "
+        f"val: loss {record['val_loss']:.4f}  AUC {number(record['val_auc'])}  "
+        f"ACC {number(record['val_acc'])}  {record['seconds']:.1f} s"
+        + ("  *" if record["best"] else "")
+    )
+
+
+def score_table(scores: dict[str, Any], class_names: tuple[str, ...]) -> str:
+    """The scores of a split, with a row for each class."""
+    lines = [
+        f"{scores['dataset']}, {scores['split']} split, {scores['n']} volumes",
+        "",
+        f"  ACC           {number(scores['acc'])}   (majority rate {number(scores['majority'])})",
+        f"  AUC           {number(scores['auc'])}",
+        f"  balanced ACC  {number(scores['balanced_acc'])}",
+        "",
+        f"  {'class':<24} precision  recall     F1  specificity  volumes",
+    ]
+    if scores["auc"] is None:
+        lines[3] += "   (not defined: a class has no volume in this split)"
+    columns = scores["per_class"]
+    for index, name in enumerate(class_names):
+        row = {key: values[index] for key, values in columns.items()}
+        lines.append(
+            f"  {name[:24]:<24} {row['precision']:>9.3f} {row['recall']:>7.3f} "
+            f"{row['f1']:>6.3f} {row['specificity']:>12.3f} {row['support']:>8}"
+        )
+    return "\n".join(lines)
+
+
+def predictions_csv(labels: list[int], predictions: list[int], probabilities: Any) -> str:
+    """A CSV text: index, label, prediction and one probability for each class."""
+    num_classes = len(probabilities[0])
+    header = ["index", "label", "prediction"] + [f"probability_{c}" for c in range(num_classes)]
+    rows = (
+        [str(index), str(label), str(prediction), *(f"{p:.8g}" for p in row)]
+        for index, (label, prediction, row) in enumerate(
+            zip(labels, predictions, probabilities, strict=True)
+        )
+    )
+    return "\n".join(",".join(row) for row in [header, *rows]) + "\n"
+
+
+class TensorBoard:
+    """Writes the record of each epoch as TensorBoard events.
+
+    Args:
+        folder: Where the events go.
+        first_epoch: Events of this epoch and later ones, of an interrupted run, are void.
+    """
+
+    def __init__(self, folder: Path, first_epoch: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        self.writer = SummaryWriter(str(folder), purge_step=first_epoch)
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Adds the numbers of one epoch."""
+        for key in ("train_loss", "val_loss", "val_auc", "val_acc", "val_balanced_acc", "lr"):
+            if record[key] is not None:
+                self.writer.add_scalar(key, record[key], record["epoch"])
+        self.writer.flush()
+
+    def close(self) -> None:
+        """Ends the events file."""
+        self.writer.close()
