@@ -159,9 +159,7 @@ def _last_checkpoint(config: Config, args: argparse.Namespace) -> checkpoint.Che
     return None
 
 
-def _start_folder(
-    config: Config, last: checkpoint.Checkpoint | None
-) -> list[dict[str, Any]]:
+def _start_folder(config: Config, last: checkpoint.Checkpoint | None) -> list[dict[str, Any]]:
     """Makes the run's folder, or clears it; returns the records of the epochs that are done."""
     folder, log = config.run_dir, config.run_dir / "log.jsonl"
     history = []

@@ -97,7 +97,9 @@ class ModelConfig(_Section):
     num_heads: Positive = Field(8, description="attention heads")
     mlp_ratio: Positive = Field(3, description="width of a feed-forward layer, in dim")
     depth: Positive = Field(3, description="layers of the processing unit")
-    share_layers: bool = Field(True, description="one layer's weights serve all of them (published)")
+    share_layers: bool = Field(
+        True, description="one layer's weights serve all of them (published)"
+    )
     norm: Literal["post", "pre"] = Field("post", description="place of LayerNorm in a layer")
 
     @property

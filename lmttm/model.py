@@ -1,7 +1,9 @@
 """The Linked Memory Token Turing Machine: one step, and the machine that repeats it.
 
+Algorithm::
+
     I = tokenize(volume)
-    for each step, with current unit c, past p = c-1 and next f = c+1 of the ring:
+    for each step t, with current unit c, past p = c-1 and next f = c+1 of the ring:
         Z = read(M_c, M_p, M_f, I_t)
         O_t = process(Z)
         M_f = write(M_c, M_p, M_f, I_t, O_t)
@@ -143,9 +145,7 @@ def build_model(config: Config) -> LMTTM:
     unit_tokens = model.memory_tokens_size // model.num_units
     near = len(neighbours(0, num_units=model.num_units, radius=model.radius))
     if num_steps < model.num_units:
-        log.warning(
-            "%d steps never write all %d units of the memory", num_steps, model.num_units
-        )
+        log.warning("%d steps never write all %d units of the memory", num_steps, model.num_units)
     machine = LMTTM(
         tokenizer=PatchTokenizer(
             in_channels=model.in_channels, dim=model.dim, patch_size=model.patch_size

@@ -14,7 +14,7 @@ NUM_SLABS = 9
 SPLITS = {"train": 800, "val": 100, "test": 200}
 CLASS_NAMES = ("disc -> ring -> dot", "dot -> ring -> disc")
 
-_PHASES = (0, 0, 1, 2)  # the shape of the first slab is drawn .5 / .25 / .25
+_PHASES = (1, 1, 0, 2)  # the first slab is a ring in half of the volumes
 _EDGE = 0.7  # width of the soft edges, in voxels
 
 
@@ -34,8 +34,8 @@ def generate(num_volumes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     phases = np.take(_PHASES, order // 2 % len(_PHASES))
 
     each = (num_volumes, 1, 1, 1)
-    radius = rng.uniform(6, 10, each).astype(np.float32)
-    centre = rng.uniform(radius, SIZE - 1 - radius, (2, *each)).astype(np.float32)
+    radius = rng.uniform(8, 12, each).astype(np.float32)
+    centre = (SIZE - 1) / 2 + rng.uniform(-2, 2, (2, *each)).astype(np.float32)
     contrast = rng.uniform(0.05, 0.95, each).astype(np.float32)
     rows, columns = np.mgrid[:SIZE, :SIZE].astype(np.float32)
     distance = np.hypot(rows - centre[0], columns - centre[1])

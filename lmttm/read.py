@@ -46,7 +46,5 @@ class TriTemporalRead(nn.Module):
         Returns:
             Read tokens `(b u*r d)`.
         """
-        reads = [
-            self.summarize(self.positions(torch.cat([unit, inputs], dim=1))) for unit in units
-        ]
+        reads = [self.summarize(self.positions(torch.cat([unit, inputs], dim=1))) for unit in units]
         return torch.cat(reads, dim=1)

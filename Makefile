@@ -1,0 +1,29 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test test-slow lint clean
+
+install: .venv/installed
+
+# Made anew when the requirements change.
+.venv/installed: requirement.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	touch $@
+
+demo: install
+	$(BIN)/python train.py demo.json --replace
+	$(BIN)/python predict.py demo.json
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+test: install lint
+	$(BIN)/python -m pytest
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+clean:
+	rm -rf .venv *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,39 @@
+"""What several tests need: small configurations, the real data where it is at hand."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lmttm.config import Config, load_config
+
+# Looked for, never needed: a folder with the official npz files beside the checkout.
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "medmnist"
+
+
+@pytest.fixture(autouse=True)
+def _two_threads():
+    torch.set_num_threads(2)
+
+
+@pytest.fixture
+def real_root() -> Path:
+    """The folder of the real AdrenalMNIST3D files; skips the test where it is not."""
+    if not (REAL_DATA / "adrenalmnist3d.npz").is_file():
+        pytest.skip("needs the official adrenalmnist3d.npz beside the checkout")
+    return REAL_DATA
+
+
+@pytest.fixture
+def tiny() -> Config:
+    """A machine that runs in milliseconds, on the phantoms."""
+    return load_config("demo.json", TINY)
+
+
+TINY = [
+    "model.dim=16",
+    "model.memory_tokens_size=8",
+    "model.summarize_num_tokens=2",
+    "model.patch_size=7",
+    "train.epoch=1",
+]
