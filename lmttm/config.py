@@ -67,11 +67,13 @@ class ModelConfig(_Section):
         "lmttm", description="ttm is the same machine with one unit that is its own neighbourhood"
     )
     drop_r: Share = Field(0.2, description="dropout of the summarizers and of the processing unit")
-    preprocess_mode: Literal["3d"] = Field("3d", description="tokenizer")
-    process_unit: Literal["transformer"] = Field(
+    preprocess_mode: Literal["3d", "3dBN", "resnet18"] = Field("3d", description="tokenizer")
+    process_unit: Literal["transformer", "mixer", "mlp"] = Field(
         "transformer", description="Memory Distillation Unit"
     )
-    memory_mode: Literal["TL"] = Field("TL", description="how memory is read and written")
+    memory_mode: Literal["TL", "TL-MHA", "TL-AddErase", "none"] = Field(
+        "TL", description="how memory is read and written"
+    )
     in_channels: Positive = Field(1, description="channels of a volume")
     dim: Positive = Field(448, description="width of a token")
     memory_tokens_size: Positive = Field(448, description="tokens of the whole memory")
@@ -82,6 +84,12 @@ class ModelConfig(_Section):
     summarize_num_tokens: Positive = Field(8, description="tokens that the read of one unit gives")
     out_class_num: Annotated[int, Field(ge=2)] = Field(2, description="classes of the data set")
     patch_size: Positive = Field(3, description="edge and stride of a patch, in voxels")
+    border: Literal["crop", "pad"] = Field(
+        "crop", description="voxels behind the last whole patch: left out, or padded"
+    )
+    resnet_pretrained: bool = Field(
+        False, description="ImageNet weights for the tokenizer resnet18"
+    )
     read_use_positional_embedding: bool = Field(True, description="position table of the read")
     write_use_positional_embedding: bool = Field(True, description="position table of the write")
     memory_start: Literal["zeros", "learned", "carried"] = Field(
@@ -120,7 +128,7 @@ class ModelConfig(_Section):
                 "model.dim must be divisible by model.num_heads, "
                 f"got dim={self.dim}, num_heads={self.num_heads}"
             )
-        if self.memory_tokens_size % self.num_units:
+        if self.memory_mode != "none" and self.memory_tokens_size % self.num_units:
             faults.append(
                 "model.memory_tokens_size must be divisible by model.num_blocks, "
                 f"got memory_tokens_size={self.memory_tokens_size}, num_blocks={self.num_blocks}"

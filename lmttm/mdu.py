@@ -1,9 +1,44 @@
 """The Memory Distillation Unit: what turns read tokens into output tokens."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
+from lmttm.layers import check_heads
 
-class TransformerMDU(nn.Module):
+
+class LayerStack(nn.Module):
+    """Layers that tokens `(b n d)` pass one after the other; the shape stays.
+
+    Args:
+        make_layer: Makes one layer.
+        depth: Layers that the tokens pass.
+        share_layers: One layer's weights serve all `depth` passes (published).
+        final: What follows the last layer.
+    """
+
+    def __init__(
+        self,
+        make_layer: Callable[[], nn.Module],
+        *,
+        depth: int,
+        share_layers: bool,
+        final: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.passes = depth if share_layers else 1
+        self.layers = nn.ModuleList(make_layer() for _ in range(1 if share_layers else depth))
+        self.final = final
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Maps read tokens `(b n d)` to output tokens `(b n d)`."""
+        for _ in range(self.passes):
+            for layer in self.layers:
+                tokens = layer(tokens)
+        return self.final(tokens)
+
+
+class TransformerMDU(LayerStack):
     """MDU `transformer`: self-attention among the read tokens of one volume.
 
     Args:
@@ -34,14 +69,9 @@ class TransformerMDU(nn.Module):
         norm: str,
         share_layers: bool,
     ) -> None:
-        super().__init__()
-        if dim % num_heads:
-            raise ValueError(
-                f"dim must be divisible by num_heads, got dim={dim}, num_heads={num_heads}"
-            )
-        self.passes = depth if share_layers else 1
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
+        check_heads(dim, num_heads)
+        super().__init__(
+            lambda: nn.TransformerEncoderLayer(
                 dim,
                 num_heads,
                 dim_feedforward=mlp_ratio * dim,
@@ -49,14 +79,107 @@ class TransformerMDU(nn.Module):
                 activation="gelu" if norm == "pre" else "relu",
                 norm_first=norm == "pre",
                 batch_first=True,
-            )
-            for _ in range(1 if share_layers else depth)
+            ),
+            depth=depth,
+            share_layers=share_layers,
+            final=nn.LayerNorm(dim) if norm == "pre" else nn.Identity(),
         )
-        self.final_norm = nn.LayerNorm(dim) if norm == "pre" else nn.Identity()
+
+
+class MixerMDU(LayerStack):
+    """MDU `mixer`: MLPs that mix the read tokens, then the channels of each.
+
+    Args:
+        dim: Width of a token, d.
+        num_tokens: Read tokens, u * r; the token MLP is 6 times as wide.
+        depth: Layers that the tokens pass.
+        mlp_ratio: Width of the channel MLP, in d.
+        dropout: Dropout behind each MLP, in [0, 1).
+        share_layers: One layer's weights serve all `depth` passes (published).
+
+    Source: MDU of the paper; MLP-Mixer, arXiv 2105.01601. The published code sizes the
+    token MLP for r tokens and so breaks on 3r, and starts the second residual from the
+    block's input.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        num_tokens: int,
+        depth: int,
+        mlp_ratio: int,
+        dropout: float,
+        share_layers: bool,
+    ) -> None:
+        super().__init__(
+            lambda: _MixerLayer(dim, num_tokens, mlp_ratio, dropout),
+            depth=depth,
+            share_layers=share_layers,
+            final=nn.LayerNorm(dim),
+        )
+
+
+class _MixerLayer(nn.Module):
+    def __init__(self, dim: int, num_tokens: int, mlp_ratio: int, dropout: float) -> None:
+        super().__init__()
+        self.token_norm = nn.LayerNorm(dim)
+        # A bias per token would shift all its channels, which every LayerNorm cancels.
+        self.mix_tokens = _mlp(num_tokens, 6 * num_tokens, dropout, bias=False)
+        self.channel_norm = nn.LayerNorm(dim)
+        self.mix_channels = _mlp(dim, mlp_ratio * dim, dropout, bias=True)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Maps read tokens `(b n d)` to output tokens `(b n d)`, for any n."""
-        for _ in range(self.passes):
-            for layer in self.layers:
-                tokens = layer(tokens)
-        return self.final_norm(tokens)
+        mixed = self.mix_tokens(self.token_norm(tokens).transpose(1, 2))
+        tokens = tokens + mixed.transpose(1, 2)
+        return tokens + self.mix_channels(self.channel_norm(tokens))
+
+
+def _mlp(width: int, hidden: int, dropout: float, *, bias: bool) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(width, hidden),
+        nn.GELU(),
+        nn.Linear(hidden, width, bias=bias),
+        nn.Dropout(dropout),
+    )
+
+
+class MLPMDU(LayerStack):
+    """MDU `mlp`: each read token by itself passes a wide hidden layer.
+
+    Args:
+        dim: Width of a token, d.
+        depth: Layers that the tokens pass.
+        mlp_ratio: Width of the hidden layer, in d.
+        dropout: Dropout behind each Linear map, in [0, 1).
+        share_layers: One layer's weights serve all `depth` passes.
+
+    Source: MDU of the paper: Linear, dropout, GELU, Linear, GELU, dropout. The published
+    layers have no residual sum; these have one.
+    """
+
+    def __init__(
+        self, *, dim: int, depth: int, mlp_ratio: int, dropout: float, share_layers: bool
+    ) -> None:
+        super().__init__(
+            lambda: _ResidualMLP(dim, mlp_ratio * dim, dropout),
+            depth=depth,
+            share_layers=share_layers,
+            final=nn.Identity(),
+        )
+
+
+class _ResidualMLP(nn.Module):
+    def __init__(self, dim: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(dim, hidden),
+            nn.Dropout(dropout),
+            nn.GELU(),
+            nn.Linear(hidden, dim),
+            nn.GELU(),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return tokens + self.layers(tokens)

@@ -71,7 +71,7 @@ class InitialMemory(nn.Module):
         dim: Width of a token, d.
         start: `zeros`; `learned`, a parameter; or `carried`, a buffer that the training
             loop fills by `store`. The last is the published `load_memory_tokens`.
-        noise: Mode of the noise on a carried memory, in training only.
+        noise: Mode of the noise on a carried memory, in training only; see `noise_like`.
 
     Source: section 3 of the paper. The published code takes one batch's final memory,
     volume by volume, into the next batch and into validation, and adds the noise in

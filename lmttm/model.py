@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from lmttm.config import Config
-from lmttm.mdu import TransformerMDU
+from lmttm.mdu import MLPMDU, MixerMDU, TransformerMDU
 from lmttm.memory import InitialMemory, neighbours, next_unit, replace
 from lmttm.read import TriTemporalRead
-from lmttm.tokenizer import PatchTokenizer
-from lmttm.write import SummarizingWrite
+from lmttm.tokenizer import BatchNormTokenizer, PatchTokenizer, ResNetTokenizer
+from lmttm.write import EraseAddWrite, SummarizingWrite
 
 log = logging.getLogger("lmttm")
 
@@ -40,14 +40,15 @@ class Cell(nn.Module):
     Args:
         read: Neighbouring units and input tokens -> read tokens.
         process: Read tokens -> output tokens.
-        write: Neighbouring units, input and output tokens -> the next unit.
+        write: Neighbouring units, next unit, input and output tokens -> the new next unit;
+            None where there is no memory.
         radius: Neighbours on each side of the current unit.
 
     Source: Fig. 2 of the paper.
     """
 
     def __init__(
-        self, *, read: nn.Module, process: nn.Module, write: nn.Module, radius: int
+        self, *, read: nn.Module, process: nn.Module, write: nn.Module | None, radius: int
     ) -> None:
         super().__init__()
         self.read = read
@@ -59,19 +60,23 @@ class Cell(nn.Module):
         """Takes one step.
 
         Args:
-            memory: `(b k m d)`.
+            memory: `(b k m d)`; k is 0 where there is no memory.
             inputs: Input tokens of the step, `(b n d)`.
             step: Index of the step, from 0.
 
         Returns:
             Output tokens `(b u*r d)` and the new memory `(b k m d)`.
         """
+        if self.write is None:
+            return self.process(self.read([], inputs)), memory
         num_units = memory.shape[1]
-        nearby = neighbours(step, num_units=num_units, radius=self.radius)
-        units = [memory[:, unit] for unit in nearby]
+        near = neighbours(step, num_units=num_units, radius=self.radius)
+        units = [memory[:, unit] for unit in near]
+        following = next_unit(step, num_units=num_units)
+
         outputs = self.process(self.read(units, inputs))
-        written = self.write(units, inputs, outputs)
-        return outputs, replace(memory, next_unit(step, num_units=num_units), written)
+        written = self.write(units, memory[:, following], inputs, outputs)
+        return outputs, replace(memory, following, written)
 
 
 class LMTTM(nn.Module):
@@ -137,24 +142,30 @@ def build_model(config: Config) -> LMTTM:
         config: A validated configuration.
 
     Returns:
-        The model, on the CPU, in training mode. LMTTM and TTM are the same classes.
+        The model, on the CPU, in training mode. LMTTM and TTM are the same classes, and
+        only what the configuration names is built.
+
+    Raises:
+        InputError: Pretrained weights are asked for and can not be had.
     """
-    model, size = config.model, config.size
-    side = size // model.patch_size
-    num_steps, input_tokens = side, side**2
-    unit_tokens = model.memory_tokens_size // model.num_units
-    near = len(neighbours(0, num_units=model.num_units, radius=model.radius))
-    if num_steps < model.num_units:
-        log.warning("%d steps never write all %d units of the memory", num_steps, model.num_units)
+    model = config.model
+    remembers = model.memory_mode != "none"
+    num_units = model.num_units if remembers else 0
+    unit_tokens = model.memory_tokens_size // num_units if remembers else 0
+    near = len(neighbours(0, num_units=num_units, radius=model.radius)) if remembers else 1
+
+    tokenizer = _tokenizer(config)
+    num_steps, input_tokens = tokenizer.grid(config.size)
+    if num_steps < num_units:
+        log.warning("%d steps never write all %d units of the memory", num_steps, num_units)
+    read_tokens = near * model.summarize_num_tokens
     machine = LMTTM(
-        tokenizer=PatchTokenizer(
-            in_channels=model.in_channels, dim=model.dim, patch_size=model.patch_size
-        ),
+        tokenizer=tokenizer,
         initial_memory=InitialMemory(
-            num_units=model.num_units,
+            num_units=num_units,
             unit_tokens=unit_tokens,
             dim=model.dim,
-            start=model.memory_start,
+            start=model.memory_start if remembers else "zeros",
             noise=model.noise,
         ),
         cell=Cell(
@@ -163,39 +174,85 @@ def build_model(config: Config) -> LMTTM:
                 unit_tokens=unit_tokens,
                 input_tokens=input_tokens,
                 read_tokens=model.summarize_num_tokens,
+                summarizer=_summarizer(config),
+                num_heads=model.num_heads,
                 positions=model.read_use_positional_embedding,
                 dropout=model.drop_r,
             ),
-            process=TransformerMDU(
-                dim=model.dim,
-                depth=model.depth,
-                num_heads=model.num_heads,
-                mlp_ratio=model.mlp_ratio,
-                dropout=model.drop_r,
-                norm=model.norm,
-                share_layers=model.share_layers,
-            ),
-            write=SummarizingWrite(
-                dim=model.dim,
+            process=_mdu(config, num_tokens=read_tokens),
+            write=_write(
+                config,
                 unit_tokens=unit_tokens,
                 num_neighbours=near,
                 input_tokens=input_tokens,
-                output_tokens=near * model.summarize_num_tokens,
-                positions=model.write_use_positional_embedding,
-                dropout=model.drop_r,
+                output_tokens=read_tokens,
             ),
             radius=model.radius,
         ),
         dim=model.dim,
         num_classes=model.out_class_num,
     )
-    machine.apply(_initialise)
+    _initialise(machine, keep=tokenizer if model.resnet_pretrained else None)
     return machine
 
 
-def _initialise(module: nn.Module) -> None:
-    """Xavier-uniform weights and zero biases, as published."""
-    if isinstance(module, nn.Linear | nn.Conv3d):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+def _tokenizer(config: Config) -> PatchTokenizer | ResNetTokenizer:
+    model = config.model
+    if model.preprocess_mode == "resnet18":
+        return ResNetTokenizer(
+            in_channels=model.in_channels, dim=model.dim, pretrained=model.resnet_pretrained
+        )
+    kind = {"3d": PatchTokenizer, "3dBN": BatchNormTokenizer}[model.preprocess_mode]
+    return kind(
+        in_channels=model.in_channels,
+        dim=model.dim,
+        patch_size=model.patch_size,
+        border=model.border,
+    )
+
+
+def _summarizer(config: Config) -> str:
+    return "attention" if config.model.memory_mode == "TL-MHA" else "token_learner"
+
+
+def _mdu(config: Config, *, num_tokens: int) -> nn.Module:
+    model = config.model
+    common = {
+        "dim": model.dim,
+        "depth": model.depth,
+        "mlp_ratio": model.mlp_ratio,
+        "dropout": model.drop_r,
+        "share_layers": model.share_layers,
+    }
+    if model.process_unit == "mixer":
+        return MixerMDU(num_tokens=num_tokens, **common)
+    if model.process_unit == "mlp":
+        return MLPMDU(**common)
+    return TransformerMDU(num_heads=model.num_heads, norm=model.norm, **common)
+
+
+def _write(config: Config, *, unit_tokens: int, **shape: int) -> nn.Module | None:
+    model = config.model
+    if model.memory_mode == "none":
+        return None
+    if model.memory_mode == "TL-AddErase":
+        return EraseAddWrite(dim=model.dim, unit_tokens=unit_tokens)
+    return SummarizingWrite(
+        dim=model.dim,
+        unit_tokens=unit_tokens,
+        summarizer=_summarizer(config),
+        num_heads=model.num_heads,
+        positions=model.write_use_positional_embedding,
+        dropout=model.drop_r,
+        **shape,
+    )
+
+
+def _initialise(machine: LMTTM, keep: nn.Module | None) -> None:
+    """Xavier-uniform weights and zero biases, as published, but for pretrained weights."""
+    kept = set(keep.backbone.modules()) if keep else set()
+    for module in machine.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d) and module not in kept:
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

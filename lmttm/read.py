@@ -1,19 +1,23 @@
-"""Tri-temporal read: each neighbouring unit is summarized together with the input."""
+"""Read: what the machine takes from its memory, and from the input, at a step."""
 
 import torch
 from torch import Tensor, nn
 
-from lmttm.layers import Positions, TokenLearner
+from lmttm.layers import Positions, make_summarizer
 
 
 class TriTemporalRead(nn.Module):
     """Reads r tokens from each neighbour: `Z_u = S_r([M_u || I_t] + pos)`, one summarizer.
 
+    Without any unit it reads the input alone: `Z = S_r(I_t + pos)`.
+
     Args:
         dim: Width of a token, d.
-        unit_tokens: Tokens of a memory unit, m.
+        unit_tokens: Tokens of a memory unit, m; 0 where there is no memory.
         input_tokens: Input tokens of a step, n.
         read_tokens: Tokens that the read of one unit returns, r.
+        summarizer: `token_learner`, or `attention` (memory mode `TL-MHA`).
+        num_heads: Heads of the attention.
         positions: Whether a learned position table is added.
         dropout: Dropout of the summarizer, in [0, 1).
 
@@ -28,23 +32,27 @@ class TriTemporalRead(nn.Module):
         unit_tokens: int,
         input_tokens: int,
         read_tokens: int,
+        summarizer: str,
+        num_heads: int,
         positions: bool,
         dropout: float,
     ) -> None:
         super().__init__()
         num_tokens = unit_tokens + input_tokens
         self.positions = Positions(num_tokens=num_tokens, dim=dim) if positions else nn.Identity()
-        self.summarize = TokenLearner(dim=dim, num_tokens=read_tokens, dropout=dropout)
+        self.summarize = make_summarizer(
+            summarizer, dim=dim, num_tokens=read_tokens, num_heads=num_heads, dropout=dropout
+        )
 
     def forward(self, units: list[Tensor], inputs: Tensor) -> Tensor:
         """Reads.
 
         Args:
-            units: The u neighbours, current unit first, each `(b m d)`.
+            units: The u neighbours, current unit first, each `(b m d)`; may be empty.
             inputs: Input tokens of the step, `(b n d)`.
 
         Returns:
-            Read tokens `(b u*r d)`.
+            Read tokens `(b u*r d)`, or `(b r d)` without units.
         """
-        reads = [self.summarize(self.positions(torch.cat([unit, inputs], dim=1))) for unit in units]
-        return torch.cat(reads, dim=1)
+        views = [torch.cat([unit, inputs], dim=1) for unit in units] or [inputs]
+        return torch.cat([self.summarize(self.positions(view)) for view in views], dim=1)

@@ -1,26 +1,38 @@
 """Volume -> the input tokens of each step."""
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lmttm.errors import InputError
 
 
 class PatchTokenizer(nn.Module):
     """Tokenizer `3d`: one token for each cubic patch; a slab of patches is a step.
 
-    Voxels behind the last whole patch of an axis are left out.
-
     Args:
         in_channels: Channels of a volume, c.
         dim: Width of a token, d.
         patch_size: Edge and stride p of a patch, in voxels.
+        border: What happens where an axis is no multiple of p: `crop` leaves the voxels
+            behind the last whole patch out (published), `pad` adds zeros on both sides.
 
     Source: pre-processing module of the paper, mode `3d`.
     """
 
-    def __init__(self, *, in_channels: int, dim: int, patch_size: int) -> None:
+    def __init__(self, *, in_channels: int, dim: int, patch_size: int, border: str) -> None:
         super().__init__()
-        self.project = nn.Conv3d(in_channels, dim, kernel_size=patch_size, stride=patch_size)
-        self.activation = nn.ReLU()
+        self.patch_size = patch_size
+        self.border = border
+        self.embed = nn.Sequential(
+            nn.Conv3d(in_channels, dim, kernel_size=patch_size, stride=patch_size), nn.ReLU()
+        )
+
+    def grid(self, size: int) -> tuple[int, int]:
+        """Steps t and input tokens n of a volume with edge `size`."""
+        side = size // self.patch_size if self.border == "crop" else -(-size // self.patch_size)
+        return side, side**2
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Tokenizes.
@@ -29,7 +41,85 @@ class PatchTokenizer(nn.Module):
             volumes: `(b c D H W)`, intensities in [0, 1].
 
         Returns:
-            `(b t n d)` with t = D // p steps of n = (H // p) * (W // p) tokens.
+            `(b t n d)`: each step is a slab of patches along D.
         """
-        patches = self.activation(self.project(volumes))
-        return rearrange(patches, "b d t h w -> b t (h w) d")
+        if self.border == "pad":
+            missing = [-edge % self.patch_size for edge in reversed(volumes.shape[2:])]
+            volumes = F.pad(volumes, [side for m in missing for side in (m // 2, m - m // 2)])
+        return rearrange(self.embed(volumes), "b d t h w -> b t (h w) d")
+
+
+class BatchNormTokenizer(PatchTokenizer):
+    """Tokenizer `3dBN`: patches of 64 channels, then a 3x3x3 convolution to d, both with BN.
+
+    Takes the arguments of `PatchTokenizer`.
+
+    Source: pre-processing module of the paper, mode `3dBN`. The published TTM builds a
+    ResNet under this name. The convolutions have no bias: BatchNorm would cancel it.
+    """
+
+    def __init__(self, *, in_channels: int, dim: int, patch_size: int, border: str) -> None:
+        super().__init__(in_channels=in_channels, dim=dim, patch_size=patch_size, border=border)
+        self.embed = nn.Sequential(
+            nn.Conv3d(in_channels, 64, kernel_size=patch_size, stride=patch_size, bias=False),
+            nn.BatchNorm3d(64),
+            nn.ReLU(),
+            nn.Conv3d(64, dim, kernel_size=3, padding="same", bias=False),
+            nn.BatchNorm3d(dim),
+            nn.ReLU(),
+        )
+
+
+class ResNetTokenizer(nn.Module):
+    """Tokenizer `resnet18`: torchvision's ResNet-18 up to layer2, on each slice along D.
+
+    Args:
+        in_channels: Channels of a volume, c.
+        dim: Width of a token, d.
+        pretrained: Whether the weights start from ImageNet's; the first convolution's are
+            then summed over its three colours.
+
+    Raises:
+        InputError: The ImageNet weights are not at hand and can not be fetched.
+
+    Source: pre-processing module of the paper, mode `resnet18`. The published code has a
+    stem for three channels, projects 512 channels where layer2 gives 128, and takes a view
+    where a transpose is needed.
+    """
+
+    def __init__(self, *, in_channels: int, dim: int, pretrained: bool) -> None:
+        super().__init__()
+        from torchvision.models import ResNet18_Weights, resnet18  # slow to import
+
+        try:
+            net = resnet18(weights=ResNet18_Weights.IMAGENET1K_V1 if pretrained else None)
+        except OSError as error:
+            url = ResNet18_Weights.IMAGENET1K_V1.url
+            folder = f"{torch.hub.get_dir()}/checkpoints"
+            raise InputError(
+                f"the ImageNet weights can not be fetched ({error}); set "
+                f"model.resnet_pretrained=false, or download {url} into {folder}"
+            ) from None
+        stem = nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        if pretrained:
+            colours = net.conv1.weight.detach().sum(dim=1, keepdim=True)
+            stem.weight = nn.Parameter(colours.repeat(1, in_channels, 1, 1) / in_channels)
+        self.backbone = nn.Sequential(stem, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2)
+        self.project = nn.Linear(128, dim)
+
+    def grid(self, size: int) -> tuple[int, int]:
+        """Steps t and input tokens n of a volume with edge `size`."""
+        return size, (-(-size // 8)) ** 2
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        """Tokenizes.
+
+        Args:
+            volumes: `(b c D H W)`, intensities in [0, 1].
+
+        Returns:
+            `(b t n d)`: each step is one slice along D.
+        """
+        features = self.backbone(rearrange(volumes, "b c D H W -> (b D) c H W"))
+        tokens = rearrange(features, "(b t) e h w -> b t (h w) e", b=len(volumes))
+        return self.project(tokens)
