@@ -65,7 +65,8 @@ class EraseAddWrite(nn.Module):
 
     `M_f <- M_f * prod_j (1 - w_j e_j) + sum_j w_j a_j`, where the output token o_j gives
     the places w_j (softmax over the unit's tokens), what goes e_j (sigmoid) and what comes
-    a_j. The position table of writes has no place in it.
+    a_j. A LayerNorm goes before the three: without it what is added grows with the outputs,
+    these grow with the memory, and so on. The position table of writes has no place here.
 
     Args:
         dim: Width of a token, d.
@@ -78,6 +79,7 @@ class EraseAddWrite(nn.Module):
 
     def __init__(self, *, dim: int, unit_tokens: int) -> None:
         super().__init__()
+        self.norm = nn.LayerNorm(dim)
         self.place = nn.Linear(dim, unit_tokens)
         self.erase = nn.Linear(dim, dim)
         self.add = nn.Linear(dim, dim)
@@ -96,6 +98,7 @@ class EraseAddWrite(nn.Module):
         Returns:
             The new tokens of the next unit, `(b m d)`.
         """
+        outputs = self.norm(outputs)
         places = self.place(outputs).softmax(dim=-1)  # b j m
         erased = places[..., None] * self.erase(outputs).sigmoid()[:, :, None]  # b j m d
         added = places.transpose(1, 2) @ self.add(outputs)
