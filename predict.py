@@ -13,7 +13,7 @@ from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.storage import write_text
 
-# What predict takes from the configuration; everything else comes from the checkpoint.
+# What predict takes from the configuration; the rest is the checkpoint's.
 _FROM_CONFIG = ("root", "device", "batch_size", "output_dir")
 
 
@@ -66,7 +66,7 @@ def _refuse_contradictions(asked: Config, trained: Config, overrides: list[str])
     """An override must not say something else than the checkpoint does."""
     different = differences(trained, asked)
     for key in overridden_keys(overrides):
-        if key in different and key not in _FROM_CONFIG and key != "train.name":
+        if key in different and key.startswith(("model.", "dataset_name", "size")):
             was, now = different[key]
             raise InputError(f"{key} was {was!r} when the run was trained, got {now!r}")
 

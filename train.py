@@ -116,7 +116,8 @@ def _train(args: argparse.Namespace) -> int:
     board.close()
     print(
         f"best epoch {best['epoch']}: validation AUC {report.number(best['val_auc'])}, "
-        f"ACC {report.number(best['val_acc'])}; score it: python predict.py {args.config}"
+        f"ACC {report.number(best['val_acc'])}\n"
+        f"score it: python predict.py {' '.join([args.config, *args.overrides])}"
     )
     return 0
 

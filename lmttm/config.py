@@ -9,7 +9,7 @@ import difflib
 import json
 import logging
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -74,7 +74,7 @@ class ModelConfig(_Section):
     memory_mode: Literal["TL", "TL-MHA", "TL-AddErase", "none"] = Field(
         "TL", description="how memory is read and written"
     )
-    in_channels: Positive = Field(1, description="channels of a volume")
+    in_channels: Literal[1] = Field(1, description="grey values of a voxel")
     dim: Positive = Field(448, description="width of a token")
     memory_tokens_size: Positive = Field(448, description="tokens of the whole memory")
     num_blocks: Positive = Field(4, description="units of the memory (lmttm only)")
@@ -270,6 +270,31 @@ def validate(document: dict[str, Any], source: str) -> Config:
 def to_json(config: Config) -> str:
     """The whole configuration as a JSON text that `load_config` reads."""
     return json.dumps(config.model_dump(), indent=2) + "\n"
+
+
+def reference() -> str:
+    """All keys as a table in Markdown: `docs/configuration.md`."""
+    lines = ["| key | default | values | meaning |", "|---|---|---|---|"]
+
+    def add(section: type[BaseModel], prefix: str) -> None:
+        for name, field in section.model_fields.items():
+            if isinstance(field.default, BaseModel):
+                add(type(field.default), f"{prefix}{name}.")
+                continue
+            values = ", ".join(_literals(field.annotation)) or getattr(
+                field.annotation, "__name__", str(field.annotation)
+            )
+            default = json.dumps(field.default)
+            lines.append(f"| `{prefix}{name}` | `{default}` | {values} | {field.description} |")
+
+    add(Config, "")
+    return "\n".join(lines) + "\n"
+
+
+def _literals(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [text for part in get_args(annotation) for text in _literals(part)]
 
 
 def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -44,7 +45,9 @@ def fetch(url: str, path: Path, md5: str) -> None:
         try:
             _stream(url, temporary, path.name)
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it holds the connection
+            reason = error.reason if type(error) is urllib.error.URLError else error
             raise InputError(f"{path.name} can not be downloaded ({reason}); {by_hand}") from None
         if (got := md5_of(temporary)) != md5:
             raise InputError(f"the download of {path.name} has MD5 {got}; {by_hand}")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,6 +46,13 @@ def learning_rate(
     return lr * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def shuffling(seed: int, epoch: int) -> torch.Generator:
+    """The generator that shuffles an epoch: another one for each seed and each epoch."""
+    # Mixed down to 32 bits, since torch's generator on the CPU ignores the others.
+    mixed = np.random.SeedSequence((seed, epoch)).generate_state(1)[0]
+    return torch.Generator().manual_seed(int(mixed))
+
+
 def train_epoch(
     model: nn.Module,
     split: Split,
@@ -82,8 +90,7 @@ def train_epoch(
         RunError: A loss is not finite.
     """
     model.train()
-    generator = torch.Generator().manual_seed(seed + (epoch << 32))
-    order = list(batches(len(split), batch_size, generator))
+    order = list(batches(len(split), batch_size, shuffling(seed, epoch)))
     first_step = epoch * len(order)
     losses: list[Tensor] = []
     finite = math.nan
