@@ -186,6 +186,7 @@ class Config(_Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
         "auto", description="auto, cpu, cuda or cuda:N"
     )
+    fast: bool = Field(True, description="take the steps in the form that saves arithmetic")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(3407, description="of everything random")
     output_dir: str = Field("runs", description="folder of the runs")
     model: ModelConfig = ModelConfig()

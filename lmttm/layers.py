@@ -1,9 +1,14 @@
 """Token summarizers and the position table: the small blocks that read and write share."""
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+# What a summarizer makes of tokens one by one: what weighs them, and what is weighed.
+Embedded = tuple[Tensor, Tensor]
 
 
 class Positions(nn.Module):
@@ -58,15 +63,43 @@ class TokenLearner(nn.Module):
         Returns:
             `(b j d)`.
         """
-        return self.pool(*self.embed(tokens))
+        return self.pool(self.embed(tokens))
 
-    def embed(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The part that looks at one token at a time: scores `(b n j)`, values `(b n d)`."""
+    def embed(self, tokens: Tensor) -> Embedded:
+        """What looks at one token at a time: scores `(... n j)` and values `(... n d)`."""
         return self.score(tokens), self.value(tokens)
 
-    def pool(self, scores: Tensor, values: Tensor) -> Tensor:
-        """The part that joins the tokens: softmax over n, then the weighted sum `(b j d)`."""
-        return self.dropout(scores.softmax(dim=1).transpose(1, 2) @ values)
+    def pool(self, *parts: Embedded) -> Tensor:
+        """What joins the tokens: softmax over all parts' tokens, weighted sum `(b j d)`."""
+        return self.dropout(_weighted_sum([scores.mT for scores, _ in parts], parts))
+
+    def project(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        """The products of `embed`, for tokens whose positions are not known yet."""
+        norm, linear = self.score[0], self.score[1]
+        return tokens, F.linear(tokens, linear.weight * norm.weight), self.value[0](tokens)
+
+    def embed_projected(self, projected: tuple[Tensor, ...], positions: Tensor) -> Embedded:
+        """`embed(tokens + positions)` from `project(tokens)`, without its large products.
+
+        Linear(x + p) = Linear(x) + Linear(p), and LayerNorm subtracts one mean and divides
+        by one scale per token; both can wait until behind the product.
+
+        Args:
+            projected: What `project` made of tokens `(b n d)`.
+            positions: `(n d)`.
+
+        Returns:
+            Scores `(b n j)` and values `(b n d)`.
+        """
+        tokens, hidden, values = projected
+        norm, linear = self.score[0], self.score[1]
+        _, hidden_of_positions, values_of_positions = self.project(positions)
+        variance, mean = torch.var_mean(tokens + positions, dim=-1, correction=0, keepdim=True)
+        gain = linear.weight @ norm.weight
+        bias = linear.weight @ norm.bias
+        scale = (variance + norm.eps).rsqrt()
+        hidden = (hidden + hidden_of_positions - mean * gain) * scale + bias
+        return self.score[2:](hidden), self.value[1](values + values_of_positions)
 
 
 class AttentionSummarizer(nn.Module):
@@ -100,20 +133,40 @@ class AttentionSummarizer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Summarizes tokens `(b n d)`, for any n, into `(b j d)`."""
-        return self.pool(*self.embed(tokens))
+        return self.pool(self.embed(tokens))
 
-    def embed(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The part that looks at one token at a time: keys and values, each `(b n d)`."""
+    def embed(self, tokens: Tensor) -> Embedded:
+        """What looks at one token at a time: keys and values, each `(... n d)`."""
         return self.key(tokens), self.value(tokens)
 
-    def pool(self, keys: Tensor, values: Tensor) -> Tensor:
-        """The part that joins the tokens: attention over n, `(b j d)`."""
-        queries = self.query(self.queries).expand(len(keys), -1, -1)
-        heads = [
-            rearrange(x, "b n (h e) -> b h n e", h=self.num_heads) for x in (queries, keys, values)
-        ]
-        attended = rearrange(F.scaled_dot_product_attention(*heads), "b h j e -> b j (h e)")
-        return self.dropout(self.output(attended))
+    def pool(self, *parts: Embedded) -> Tensor:
+        """What joins the tokens: attention over all parts' tokens, `(b j d)`."""
+        queries = (
+            self._heads(self.query(self.queries)) / (len(self.queries.T) / self.num_heads) ** 0.5
+        )
+        scores = [queries @ self._heads(keys).mT for keys, _ in parts]
+        attended = _weighted_sum(scores, [(keys, self._heads(values)) for keys, values in parts])
+        return self.dropout(self.output(rearrange(attended, "b h j e -> b j (h e)")))
+
+    def project(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        """The products of `embed`, for tokens whose positions are not known yet."""
+        return self.embed(tokens)
+
+    def embed_projected(self, projected: tuple[Tensor, ...], positions: Tensor) -> Embedded:
+        """`embed(tokens + positions)` from `project(tokens)`: both maps are linear."""
+        keys, values = projected
+        values_of_positions = F.linear(positions, self.value.weight)
+        return keys + self.key(positions), values + values_of_positions
+
+    def _heads(self, tokens: Tensor) -> Tensor:
+        return rearrange(tokens, "... n (h e) -> ... h n e", h=self.num_heads)
+
+
+def _weighted_sum(scores: list[Tensor], parts: Sequence[Embedded]) -> Tensor:
+    """Softmax of scores `(... j n)` over all parts' tokens, applied to their values."""
+    lengths = [part.shape[-1] for part in scores]
+    weights = torch.cat(scores, dim=-1).softmax(dim=-1).split(lengths, dim=-1)
+    return sum(w @ values for w, (_, values) in zip(weights, parts, strict=True))
 
 
 def make_summarizer(

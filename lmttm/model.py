@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lmttm import fast
 from lmttm.config import Config
 from lmttm.mdu import MLPMDU, MixerMDU, TransformerMDU
 from lmttm.memory import InitialMemory, neighbours, next_unit, replace
@@ -88,6 +89,7 @@ class LMTTM(nn.Module):
         cell: One step.
         dim: Width of a token, d.
         num_classes: Classes.
+        fast: Whether the steps are taken in the form that saves arithmetic.
 
     Source: Wei et al., doi 10.1016/j.cmpb.2025.108640. With a single unit it is the Token
     Turing Machine, arXiv 2211.09119.
@@ -101,8 +103,10 @@ class LMTTM(nn.Module):
         cell: Cell,
         dim: int,
         num_classes: int,
+        fast: bool,
     ) -> None:
         super().__init__()
+        self.fast = fast
         self.tokenizer = tokenizer
         self.initial_memory = initial_memory
         self.cell = cell
@@ -123,16 +127,31 @@ class LMTTM(nn.Module):
         """
         inputs = self.tokenizer(volumes)
         memory = self.initial_memory(len(volumes))
-        outputs = []
-        for step in range(inputs.shape[1]):
-            step_outputs, memory = self.cell(memory, inputs[:, step], step)
-            outputs.append(step_outputs)
-        step_means = torch.stack(outputs, dim=1).mean(dim=2)  # b t d
+        outputs, memory = (fast.walk if self.fast else walk)(self.cell, inputs, memory)
+        step_means = outputs.mean(dim=2)  # b t d
         return Trace(
             logits=self.classifier(step_means.mean(dim=1)),
             step_logits=self.classifier(step_means),
             memory=memory,
         )
+
+
+def walk(cell: Cell, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """Takes all steps, one after the other; `fast.walk` gives the same with less arithmetic.
+
+    Args:
+        cell: One step.
+        inputs: Input tokens `(b t n d)`.
+        memory: The initial memory `(b k m d)`.
+
+    Returns:
+        Output tokens `(b t u*r d)` and the final memory `(b k m d)`.
+    """
+    outputs = []
+    for step in range(inputs.shape[1]):
+        step_outputs, memory = cell(memory, inputs[:, step], step)
+        outputs.append(step_outputs)
+    return torch.stack(outputs, dim=1), memory
 
 
 def build_model(config: Config) -> LMTTM:
@@ -191,6 +210,7 @@ def build_model(config: Config) -> LMTTM:
         ),
         dim=model.dim,
         num_classes=model.out_class_num,
+        fast=config.fast,
     )
     _initialise(machine, keep=tokenizer if model.resnet_pretrained else None)
     return machine

@@ -37,6 +37,8 @@ class SummarizingWrite(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
+        self.num_neighbours = num_neighbours
+        self.output_tokens = output_tokens
         num_tokens = num_neighbours * unit_tokens + input_tokens + output_tokens
         self.positions = Positions(num_tokens=num_tokens, dim=dim) if positions else nn.Identity()
         self.summarize = make_summarizer(
