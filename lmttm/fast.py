@@ -6,7 +6,7 @@ A summarizer looks at tokens one by one (`embed`) before it joins them (`pool`).
 - for the read, a unit is embedded once, when it is written, not at each of the steps that
   read it: all neighbours share one position table;
 - for the write, where a unit's position depends on its slot (current, past, next), its
-  products are taken once, and the positions are added behind them (`embed_projected`).
+  products are taken once, and the positions' added behind them (`embed_sum`).
 
 Outputs and gradients are those of `model.walk`, which mirrors the equations.
 """
@@ -34,7 +34,8 @@ def walk(cell: nn.Module, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tenso
         together = cell.process(cell.read([], inputs.flatten(0, 1)))
         return together.unflatten(0, inputs.shape[:2]), memory
 
-    num_steps, num_units = inputs.shape[1], memory.shape[1]
+    inputs = inputs.transpose(0, 1).contiguous()  # t b n d: each step lies together
+    num_steps, num_units = len(inputs), memory.shape[1]
     units = list(memory.unbind(dim=1))
     read = _EmbeddedRead(cell.read, inputs, units)
     write = _embedded_write(cell.write, inputs, units)
@@ -74,14 +75,15 @@ class _EmbeddedWrite:
         self.summarize = write.summarize
         unit_tokens, input_tokens = units[0].shape[1], inputs.shape[2]
         lengths = [unit_tokens] * write.num_neighbours + [input_tokens, write.output_tokens]
-        *self.slots, input_places, self.output_places = _tables(write.positions, lengths, inputs)
+        *slots, input_places, self.output_places = _tables(write.positions, lengths, inputs)
+        self.slots = [self.summarize.project(places) for places in slots]
         self.inputs = _by_step(self.summarize.embed(inputs + input_places))
         self.units = [self.summarize.project(unit) for unit in units]
 
     def __call__(self, near: list[int], target: Tensor, step: int, outputs: Tensor) -> Tensor:
         parts = [
-            self.summarize.embed_projected(self.units[unit], places)
-            for unit, places in zip(near, self.slots, strict=True)
+            self.summarize.embed_sum(self.units[unit], slot)
+            for unit, slot in zip(near, self.slots, strict=True)
         ]
         embedded_outputs = self.summarize.embed(outputs + self.output_places)
         return self.summarize.pool(*parts, self.inputs[step], embedded_outputs)
@@ -98,7 +100,7 @@ class _PlainWrite:
         self.inputs = inputs
 
     def __call__(self, near: list[int], target: Tensor, step: int, outputs: Tensor) -> Tensor:
-        return self.write([], target, self.inputs[:, step], outputs)
+        return self.write([], target, self.inputs[step], outputs)
 
     def renew(self, unit: int, tokens: Tensor) -> None:
         pass
@@ -120,6 +122,5 @@ def _tables(positions: nn.Module, lengths: list[int], inputs: Tensor) -> list[Te
 
 
 def _by_step(embedded: Embedded) -> list[Embedded]:
-    """Embedded tokens of all steps `(b t n ...)`, step by step."""
-    first, second = embedded
-    return list(zip(first.unbind(dim=1), second.unbind(dim=1), strict=True))
+    """Embedded tokens of all steps `(t b n ...)`, step by step."""
+    return list(zip(*embedded, strict=True))

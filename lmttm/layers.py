@@ -74,32 +74,35 @@ class TokenLearner(nn.Module):
         return self.dropout(_weighted_sum([scores.mT for scores, _ in parts], parts))
 
     def project(self, tokens: Tensor) -> tuple[Tensor, ...]:
-        """The products of `embed`, for tokens whose positions are not known yet."""
+        """The large products of `embed`, for tokens `(... n d)` to which others are added."""
         norm, linear = self.score[0], self.score[1]
-        return tokens, F.linear(tokens, linear.weight * norm.weight), self.value[0](tokens)
+        # LayerNorm subtracts a token's mean; the weight may do so as well.
+        weight = linear.weight * norm.weight
+        weight = weight - weight.mean(dim=1, keepdim=True)
+        centred = tokens - tokens.mean(dim=-1, keepdim=True)
+        return centred, F.linear(tokens, weight), self.value[0](tokens)
 
-    def embed_projected(self, projected: tuple[Tensor, ...], positions: Tensor) -> Embedded:
-        """`embed(tokens + positions)` from `project(tokens)`, without its large products.
+    def embed_sum(self, projected: tuple[Tensor, ...], positions: tuple[Tensor, ...]) -> Embedded:
+        """`embed(x + p)` from `project(x)` and `project(p)`, without any large product.
 
-        Linear(x + p) = Linear(x) + Linear(p), and LayerNorm subtracts one mean and divides
-        by one scale per token; both can wait until behind the product.
+        Linear(x + p) = Linear(x) + Linear(p), and LayerNorm divides by one scale per token,
+        which can wait until behind the product.
 
         Args:
             projected: What `project` made of tokens `(b n d)`.
-            positions: `(n d)`.
+            positions: What it made of their positions `(n d)`.
 
         Returns:
             Scores `(b n j)` and values `(b n d)`.
         """
         tokens, hidden, values = projected
+        places, hidden_of_places, values_of_places = positions
         norm, linear = self.score[0], self.score[1]
-        _, hidden_of_positions, values_of_positions = self.project(positions)
-        variance, mean = torch.var_mean(tokens + positions, dim=-1, correction=0, keepdim=True)
-        gain = linear.weight @ norm.weight
-        bias = linear.weight @ norm.bias
-        scale = (variance + norm.eps).rsqrt()
-        hidden = (hidden + hidden_of_positions - mean * gain) * scale + bias
-        return self.score[2:](hidden), self.value[1](values + values_of_positions)
+        mixed = torch.einsum("bnd,nd->bn", tokens, places)[..., None]
+        squares = tokens.square().sum(-1, keepdim=True) + places.square().sum(-1, keepdim=True)
+        scale = ((squares + 2 * mixed) / tokens.shape[-1] + norm.eps).rsqrt()
+        hidden = torch.addcmul(linear.weight @ norm.bias, hidden + hidden_of_places, scale)
+        return self.score[2:](hidden), self.value[1](values + values_of_places)
 
 
 class AttentionSummarizer(nn.Module):
@@ -149,14 +152,13 @@ class AttentionSummarizer(nn.Module):
         return self.dropout(self.output(rearrange(attended, "b h j e -> b j (h e)")))
 
     def project(self, tokens: Tensor) -> tuple[Tensor, ...]:
-        """The products of `embed`, for tokens whose positions are not known yet."""
+        """The large products of `embed`, for tokens `(... n d)` to which others are added."""
         return self.embed(tokens)
 
-    def embed_projected(self, projected: tuple[Tensor, ...], positions: Tensor) -> Embedded:
-        """`embed(tokens + positions)` from `project(tokens)`: both maps are linear."""
-        keys, values = projected
-        values_of_positions = F.linear(positions, self.value.weight)
-        return keys + self.key(positions), values + values_of_positions
+    def embed_sum(self, projected: tuple[Tensor, ...], positions: tuple[Tensor, ...]) -> Embedded:
+        """`embed(x + p)` from `project(x)` and `project(p)`: both maps are linear."""
+        (keys, values), (keys_of_places, values_of_places) = projected, positions
+        return keys + keys_of_places, values + (values_of_places - self.value.bias)
 
     def _heads(self, tokens: Tensor) -> Tensor:
         return rearrange(tokens, "... n (h e) -> ... h n e", h=self.num_heads)

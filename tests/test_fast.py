@@ -109,7 +109,7 @@ def test_the_fast_form_takes_less_arithmetic():
     from torch.utils.flop_counter import FlopCounterMode
 
     config = load_config("base.json")
-    machine = model.build_model(config).eval().requires_grad_(False)
+    machine = model.build_model(config).requires_grad_(False)
     counts = []
     for walk in (model.walk, fast.walk):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
