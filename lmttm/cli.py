@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
 from lmttm.errors import RunError
 
@@ -37,7 +38,7 @@ def run(
         The exit code: 0, 1 for a run that had to stop, 2 for input that can not be used,
         130 when interrupted.
     """
-    logging.basicConfig(format="%(levelname)s: %(message)s", force=True)
+    log_to(sys.stderr)
     try:
         return command(arguments.parse_intermixed_args(argv))
     except RunError as error:
@@ -46,3 +47,8 @@ def run(
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
+
+
+def log_to(stream: TextIO) -> None:
+    """Sends warnings to a stream, each as one line."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=stream, force=True)

@@ -240,7 +240,7 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     Raises:
         InputError: The file or an override can not be used; the text tells all faults.
     """
-    document = _modernise(_read_json(_find(path)))
+    document = _modernise(read_json(_find(path)))
     for override in overrides:
         _merge(document, _modernise(_parse_override(override)))
     return validate(document, source=Path(path).name)
@@ -262,7 +262,8 @@ def validate(document: dict[str, Any], source: str) -> Config:
     try:
         return Config.model_validate(document)
     except ValidationError as error:
-        faults = [line for fault in error.errors() for line in _sentences(fault)]
+        known = list(_flat(Config().model_dump()))
+        faults = [line for fault in error.errors() for line in sentences(fault, known)]
     if len(faults) == 1:
         raise InputError(f"{source}: {faults[0]}")
     raise InputError(f"{source} has {len(faults)} faults:\n" + "\n".join(f"- {f}" for f in faults))
@@ -320,7 +321,9 @@ def _find(path: str | Path) -> Path:
     return path
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON file that holds an object; an InputError says what is wrong, and where."""
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
@@ -413,16 +416,25 @@ def _flat(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _sentences(fault: Any) -> list[str]:
-    """One fault that pydantic found, as sentences with the name, the rule and the value."""
+def sentences(fault: Any, known: list[str]) -> list[str]:
+    """A fault that pydantic found, as sentences with the name, the rule and the value.
+
+    Args:
+        fault: An entry of `ValidationError.errors()`.
+        known: The keys that there are, for "did you mean".
+
+    Returns:
+        One sentence, or several where a check over several keys found several faults.
+    """
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "value_error":
         return str(fault["ctx"]["error"]).splitlines()
     if fault["type"] == "extra_forbidden":
-        known = list(_flat(Config().model_dump()))
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         ends = [k for k in known if k.split(".")[-1] == key.split(".")[-1]]
         guess = (ends or close or [None])[0]
         return [f"{key} is not a known key" + (f"; did you mean {guess}?" if guess else "")]
     rule = fault["msg"].replace("Input should be", "must be").replace("String should", "must")
-    return [f"{key} {rule}, got {json.dumps(fault['input'], default=str)}"]
+    rule = rule.replace("List should", "must").replace("Field required", "is missing")
+    value = json.dumps(fault["input"], default=str)
+    return [f"{key} {rule}, got {value if len(value) < 100 else value[:100] + '...'}"]

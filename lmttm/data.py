@@ -78,6 +78,16 @@ def load_dataset(config: Config) -> Dataset:
     return dataset
 
 
+def class_names(dataset_name: str) -> tuple[str, ...]:
+    """The names of a data set's classes, in the order of the labels."""
+    if dataset_name == PHANTOM:
+        return phantoms.CLASS_NAMES
+    from medmnist import INFO
+
+    names = INFO[dataset_name.lower()]["label"]
+    return tuple(names[key] for key in sorted(names, key=int))
+
+
 def prepare(volumes: np.ndarray | Tensor, config: Config) -> Tensor:
     """Makes of stored volumes what the model takes.
 
@@ -126,7 +136,7 @@ def _phantom() -> Dataset:
     for seed, name in enumerate(SPLITS):
         images, labels = phantoms.generate(phantoms.SPLITS[name], seed)
         splits[name] = _split(name, images, labels)
-    return Dataset(PHANTOM, phantoms.CLASS_NAMES, splits)
+    return Dataset(PHANTOM, class_names(PHANTOM), splits)
 
 
 def _medmnist(name: str, size: int, root: Path) -> Dataset:
@@ -144,13 +154,13 @@ def _medmnist(name: str, size: int, root: Path) -> Dataset:
             f"delete it, and it is fetched again from {url}"
         )
     arrays = _read_npz(path)
-    class_names = tuple(info["label"][key] for key in sorted(info["label"], key=int))
+    names = class_names(name)
     splits = {}
     for split in SPLITS:
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-        _check(path.name, split, images, labels, info["n_samples"][split], size, len(class_names))
+        _check(path.name, split, images, labels, info["n_samples"][split], size, len(names))
         splits[split] = _split(split, images, labels)
-    return Dataset(name, class_names, splits)
+    return Dataset(name, names, splits)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -1,0 +1,170 @@
+"""Repeats a whole comparison: python sweep.py memory_size.json [key=value ...] [--test]."""
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+import predict
+import train
+from lmttm import cli, figures, sweep
+from lmttm.config import load_config
+from lmttm.errors import InputError
+from lmttm.storage import write_text
+from lmttm.sweep import Cell
+
+ROOT = Path(__file__).resolve().parent
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    parser = cli.parser("Runs every cell of a sweep and writes its tables.")
+    parser.description += (
+        " The file is looked up in config/sweeps/; base=demo.json changes its base."
+    )
+    parser.add_argument("--test", action="store_true", help="score the test split as well")
+    parser.add_argument("--ray", action="store_true", help="run the cells on a Ray cluster")
+    parser.add_argument(
+        "--gpus-per-cell",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="with --ray: share of a GPU for each cell, such as 0.25 (default: 0, the CPU)",
+    )
+    return cli.run(_sweep, parser, argv)
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    base = [text.removeprefix("base=") for text in args.overrides if text.startswith("base=")]
+    overrides = [text for text in args.overrides if not text.startswith("base=")]
+    path = sweep.find_sweep(args.config)
+    plan = sweep.load_sweep(path, base[-1] if base else None)
+    folder = Path(load_config(plan.base, overrides).output_dir).absolute() / path.stem
+    cells = sweep.make_cells(plan, overrides, str(folder))
+    costs = {cell.name: _cost(cell) for cell in cells}
+    splits = ["val", "test"] if args.test else ["val"]
+    open_cells = [c for c in cells if not all(sweep.is_finished(c, split) for split in splits)]
+    _make_folder(folder / "logs")
+    print(f"{len(cells)} cells, {len(cells) - len(open_cells)} of them finished; {folder}")
+
+    run = _on_ray if args.ray else _one_by_one
+    failures, interrupted = {}, False
+    with tqdm(
+        total=len(cells), initial=len(cells) - len(open_cells), unit="cell", dynamic_ncols=True
+    ) as bar:
+        for name, code, error in run(plan.base, open_cells, splits, args.gpus_per_cell):
+            interrupted = code == 130
+            if interrupted:
+                break
+            if code:
+                failures[name] = error
+            bar.update()
+
+    rows = sweep.collect(cells, splits, costs)
+    axes = list(cells[0].labels)
+    write_text(folder / "results.csv", sweep.to_csv(rows))
+    if rows:
+        table = sweep.to_markdown(rows, axes, splits)
+        write_text(folder / "results.md", table)
+        figures.sweep_figure(folder / "results.png", rows, axes, f"{splits[-1]}_auc")
+        print(f"\n{table}\nwritten to {folder}: results.csv, results.md, results.png")
+    for name, error in failures.items():
+        print(f"cell {name} failed: {error} (see {folder / 'logs' / name}.log)", file=sys.stderr)
+    if interrupted:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    return 1 if failures else 0
+
+
+def _cost(cell: Cell) -> tuple[int, float]:
+    try:
+        return sweep.cost(cell.config)
+    except (InputError, ValueError, RuntimeError) as error:
+        raise InputError(f"cell {cell.name} can not be built: {error}") from None
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the sweep's folder {folder} can not be made: {error.strerror}") from None
+
+
+Outcome = tuple[str, int, str]  # the cell's name, its exit code, its error
+
+
+def _one_by_one(base: str, cells: list[Cell], splits: list[str], _: float) -> Iterator[Outcome]:
+    for cell in cells:
+        yield run_cell(base, cell, splits)
+
+
+def _on_ray(base: str, cells: list[Cell], splits: list[str], gpus: float) -> Iterator[Outcome]:
+    """Cells as Ray tasks; every machine of the cluster must see the same folders."""
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--ray needs Ray: pip install 'lmttm[ray]'") from None
+
+    # Workers import this file from where it lies and write where the driver would.
+    environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
+    try:
+        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_run_in)
+        waiting = {remote.remote(os.getcwd(), base, cell, splits): cell for cell in cells}
+        while waiting:
+            (done,), _ = ray.wait(list(waiting), num_returns=1)
+            cell = waiting.pop(done)
+            try:
+                yield ray.get(done)
+            except ray.exceptions.RayError as error:
+                yield cell.name, 1, str(error).splitlines()[0]
+    finally:
+        ray.shutdown()
+
+
+def _run_in(folder: str, base: str, cell: Cell, splits: list[str]) -> Outcome:
+    os.chdir(folder)
+    return run_cell(base, cell, splits)
+
+
+def run_cell(base: str, cell: Cell, splits: list[str]) -> Outcome:
+    """Trains a cell and scores it as ordinary runs; what they print goes to its log."""
+    folder = cell.config.run_dir
+    log = folder.parent / "logs" / f"{cell.name}.log"
+    command = [base, *cell.overrides]
+    mode = "--resume" if _is_same_run(cell) else "--replace"
+    try:
+        with (
+            log.open("w", encoding="utf-8") as file,
+            contextlib.redirect_stdout(file),
+            contextlib.redirect_stderr(file),
+        ):
+            code = train.main([*command, mode])
+            for split in splits:
+                code = code or predict.main([*command, "--split", split])
+    except Exception as error:  # one broken cell must not end the sweep
+        with log.open("a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        return cell.name, 1, f"{type(error).__name__}: {error}"
+    finally:
+        cli.log_to(sys.stderr)  # the runs logged to the file that is closed now
+    errors = [line for line in log.read_text(encoding="utf-8").splitlines() if "error:" in line]
+    return cell.name, code, errors[-1].removeprefix("error: ") if errors else ""
+
+
+def _is_same_run(cell: Cell) -> bool:
+    """Whether the cell's folder holds a part of this very run."""
+    try:
+        return load_config((cell.config.run_dir / "config.json").resolve()) == cell.config
+    except InputError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
