@@ -168,7 +168,9 @@ def cost(config: Config) -> tuple[int, float]:
     volumes = torch.empty(2, 1, config.size, config.size, config.size, device="meta")
     with torch.device("meta"):
         model = build_model(config).requires_grad_(False)
-    # In training mode, since the counter does not see torch's fused attention layer.
+    # In training mode, since the counter does not see torch's fused attention layer; without
+    # the noise on a carried memory, which can not be drawn without memory.
+    model.initial_memory.eval()
     with FlopCounterMode(display=False) as counter:
         model(volumes)
     parameters = sum(parameter.numel() for parameter in model.parameters())
