@@ -1,36 +1,74 @@
 """Random changes of a whole training batch, on the device where it lies."""
 
+import itertools
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 _AXES = {"D": 2, "H": 3, "W": 4}  # of a batch (b c D H W)
+_DISTANCE = slice(1, None)  # the channel behind the grey values, where there is one
 
 
 class Augment:
-    """Draws new flips, quarter turns, shifts and intensities for each volume of a batch.
+    """Draws new changes for each volume of a batch.
 
     Which of them leave a label true depends on the data set: depth flips would swap the
-    classes of the phantoms, and any flip the left and right organs of OrganMNIST3D.
+    classes of the phantoms, and any flip the left and right organs of OrganMNIST3D. A
+    distance channel moves along; where a volume is enlarged, its distances are as well.
+    What moves in from outside repeats the voxels of the border.
 
     Args:
         flip_axes: Axes (D, H, W) along which a volume is mirrored, each in half the cases.
         turn_planes: Planes (DH, DW, HW) in which a volume is turned by 0 to 3 quarters.
-        shift: Largest shift along each axis, in voxels; zeros move in.
-        intensity: Intensities are scaled by a factor from 1 - this to 1 + this, then cut
-            off at 1.
+        rotate: Largest angle of a turn about each of the three axes, in degrees.
+        scale: Volumes are enlarged by a factor from 1 - this to 1 + this.
+        shift: Largest shift along each axis, in voxels.
+        intensity: Intensities are scaled by a factor from 1 - this to 1 + this.
+        noise: Largest standard deviation of the normal noise on intensities.
+        cutout: Edge of a cube that is blanked, as a share of the volume's edge.
+        mixup: Each volume is mixed with another; the share of the first is drawn for the
+            batch from Beta(mixup, mixup). 0: no mixing.
+
+    Source: mixup, arXiv 1710.09412; cutout, arXiv 1708.04552.
     """
 
     def __init__(
-        self, *, flip_axes: list[str], turn_planes: list[str], shift: int, intensity: float
+        self,
+        *,
+        flip_axes: Sequence[str] = (),
+        turn_planes: Sequence[str] = (),
+        rotate: float = 0.0,
+        scale: float = 0.0,
+        shift: int = 0,
+        intensity: float = 0.0,
+        noise: float = 0.0,
+        cutout: float = 0.0,
+        mixup: float = 0.0,
     ) -> None:
         self.flip_axes = flip_axes
         self.turn_planes = turn_planes
+        self.rotate = rotate
+        self.scale = scale
         self.shift = shift
         self.intensity = intensity
+        self.noise = noise
+        self.cutout = cutout
+        self.mixup = mixup
 
-    def __call__(self, volumes: Tensor) -> Tensor:
-        """Changes a batch `(b c D H W)` in [0, 1]; shape and range stay."""
+    def __call__(self, volumes: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Changes a batch.
+
+        Args:
+            volumes: `(b c D H W)`; channel 0 holds intensities in [0, 1], channel 1, if
+                there is one, distances.
+
+        Returns:
+            The changed batch, of the same shape and range, and how it was mixed: the index
+            `(b)` of each volume's partner and the volume's own share, or None.
+        """
         for axis in self.flip_axes:
             flipped = volumes.flip(_AXES[axis])
             volumes = torch.where(_each(volumes, torch.rand) < 0.5, flipped, volumes)
@@ -40,15 +78,31 @@ class Augment:
             turned = [volumes.rot90(number, dims) for number in range(4)]
             for number in range(1, 4):
                 volumes = torch.where(quarters == number, turned[number], volumes)
+        if self.rotate or self.scale:
+            volumes = self._rotated(volumes)
         if self.shift:
             volumes = self._shifted(volumes)
-        if self.intensity:
-            factor = 1 + self.intensity * (2 * _each(volumes, torch.rand) - 1)
-            volumes = (factor * volumes).clamp(max=1)
-        return volumes
+        if self.intensity or self.noise:
+            volumes = torch.cat([self._toned(volumes[:, :1]), volumes[:, _DISTANCE]], dim=1)
+        if self.cutout:
+            volumes = self._cut_out(volumes)
+        return self._mixed(volumes) if self.mixup else (volumes, None)
+
+    def _rotated(self, volumes: Tensor) -> Tensor:
+        """Turns about all three axes and enlarges, in one resampling."""
+        angles = math.radians(self.rotate) * _uniform(volumes, 3)
+        factor = 1 + self.scale * _uniform(volumes, 1)
+        turns = _turn(angles[:, 0], 0, 1) @ _turn(angles[:, 1], 0, 2) @ _turn(angles[:, 2], 1, 2)
+        # The grid says where each voxel comes from: an enlarged volume from a smaller cube.
+        where = turns / factor[:, :, None]
+        no_shift = where.new_zeros(len(where), 3, 1)
+        grid = F.affine_grid(torch.cat([where, no_shift], 2), list(volumes.shape), False)
+        moved = F.grid_sample(volumes, grid, padding_mode="border", align_corners=False)
+        distances = moved[:, _DISTANCE] * factor[:, :, None, None, None]
+        return torch.cat([moved[:, :1], distances], dim=1)
 
     def _shifted(self, volumes: Tensor) -> Tensor:
-        padded = F.pad(volumes, (self.shift,) * 6)
+        padded = F.pad(volumes, (self.shift,) * 6, mode="replicate")
         for dim in _AXES.values():
             start = torch.randint(2 * self.shift + 1, (len(volumes),), device=volumes.device)
             index = start[:, None] + torch.arange(volumes.shape[dim], device=volumes.device)
@@ -59,7 +113,56 @@ class Augment:
             padded = padded.gather(dim, index.view(shape).expand(size))
         return padded
 
+    def _toned(self, grey: Tensor) -> Tensor:
+        if self.intensity:
+            grey = grey * (1 + self.intensity * (2 * _each(grey, torch.rand) - 1))
+        if self.noise:
+            grey = grey + self.noise * _each(grey, torch.rand) * torch.randn_like(grey)
+        return grey.clamp(0, 1)
+
+    def _cut_out(self, volumes: Tensor) -> Tensor:
+        inside = torch.ones_like(volumes[:, :1], dtype=torch.bool)
+        for dim in _AXES.values():
+            edge = volumes.shape[dim]
+            shape = [1, 1, 1, 1, 1]
+            shape[dim] = edge
+            place = torch.arange(edge, device=volumes.device).view(shape)
+            centre = edge * _each(volumes, torch.rand)
+            inside = inside & ((place + 0.5 - centre).abs() < self.cutout * edge / 2)
+        return volumes.masked_fill(inside, 0)
+
+    def _mixed(self, volumes: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        partner = torch.randperm(len(volumes), device=volumes.device)
+        share = _beta(self.mixup, volumes)
+        return share * volumes + (1 - share) * volumes[partner], (partner, share)
+
+
+def all_flips(axes: Sequence[str]) -> list[tuple[int, ...]]:
+    """Every set of the axes (D, H, W), as axes of a batch `(b c D H W)`; first the empty one."""
+    dims = [_AXES[axis] for axis in axes]
+    return [s for n in range(len(dims) + 1) for s in itertools.combinations(dims, n)]
+
 
 def _each(volumes: Tensor, draw) -> Tensor:
     """One random number for each volume, shaped to act on all of it."""
     return draw((len(volumes), 1, 1, 1, 1), device=volumes.device)
+
+
+def _uniform(volumes: Tensor, numbers: int) -> Tensor:
+    """Numbers from -1 to 1 for each volume, `(b numbers)`."""
+    return 2 * torch.rand(len(volumes), numbers, device=volumes.device) - 1
+
+
+def _turn(angles: Tensor, first: int, second: int) -> Tensor:
+    """Rotation matrices `(b 3 3)` in the plane of two axes."""
+    matrices = torch.eye(3, device=angles.device).repeat(len(angles), 1, 1)
+    matrices[:, first, first] = matrices[:, second, second] = angles.cos()
+    matrices[:, first, second] = -angles.sin()
+    matrices[:, second, first] = angles.sin()
+    return matrices
+
+
+def _beta(alpha: float, like: Tensor) -> Tensor:
+    """A number from Beta(alpha, alpha), on the device of `like`."""
+    parameter = torch.full((), alpha, device=like.device)
+    return torch.distributions.Beta(parameter, parameter).sample()

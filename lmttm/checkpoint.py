@@ -1,5 +1,9 @@
-"""Weights, configuration and training state in one file, from which a model is rebuilt."""
+"""Weights, configuration and training state in one file, from which a model is rebuilt.
 
+Beside each `X.pth` lies `X.pth.sha256`, as sha256sum writes it.
+"""
+
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +14,11 @@ from torch import nn
 from lmttm.config import Config, validate
 from lmttm.errors import InputError
 from lmttm.model import LMTTM, build_model
-from lmttm.storage import whole_file
+from lmttm.storage import digest_of, whole_file, write_text
 
 BEST = "best.pth"
 LAST = "last.pth"
+PREVIOUS = "last.prev.pth"
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Checkpoint:
         weights: The model's state dict.
         epoch: Epochs done, from 1.
         validation: Scores of the validation split after that epoch.
-        training: In `last.pth`: optimizer, random state, best scores; else empty.
+        training: In `last.pth`: what going on needs (`Trainer.state_dict`) and the records of
+            all epochs; else empty.
     """
 
     config: Config
@@ -40,15 +46,36 @@ class Checkpoint:
         Raises:
             InputError: The weights do not fit the configuration.
         """
-        model = build_model(self.config)
-        try:
-            model.load_state_dict(self.weights)
-        except (RuntimeError, AttributeError, TypeError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise InputError(
-                f"the checkpoint's weights do not fit its configuration: {reason}"
-            ) from None
+        _check_weights(self.weights, self.config)
+        pretrained = self.config.model.model_copy(update={"resnet_pretrained": False})
+        model = build_model(self.config.model_copy(update={"model": pretrained}))
+        model.load_state_dict(self.weights)
         return model.eval()
+
+
+def _check_weights(weights: dict[str, Any], config: Config) -> None:
+    """Compares names, types and shapes before the model takes any memory."""
+    with torch.device("meta"):
+        plain = config.model.model_copy(update={"resnet_pretrained": False})
+        expected = build_model(config.model_copy(update={"model": plain})).state_dict()
+    reason = None
+    if missing := sorted(expected.keys() - weights.keys()):
+        reason = f"{missing[0]} is missing"
+    elif unknown := sorted(map(str, weights.keys() - expected.keys())):
+        reason = f"{unknown[0]} has no place in it"
+    for name, tensor in expected.items():
+        got = weights.get(name)
+        if reason is None and _kind(got) != _kind(tensor):
+            reason = f"{name} must be {_kind(tensor)}, got {_kind(got)}"
+    if reason:
+        raise InputError(f"the checkpoint's weights do not fit its configuration: {reason}")
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return f"a {type(value).__name__}"
+    dense = "" if value.layout == torch.strided else "sparse "
+    return f"{dense}{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
 
 
 def save(
@@ -59,8 +86,11 @@ def save(
     epoch: int,
     validation: dict[str, Any],
     training: dict[str, Any] | None = None,
+    previous: Path | None = None,
 ) -> None:
     """Writes a checkpoint, whole or not at all. `torch.load(weights_only=True)` reads it.
+
+    At every moment there is a whole file with its checksum, under `path` or `previous`.
 
     Args:
         path: The file; its folder must exist.
@@ -69,6 +99,7 @@ def save(
         epoch: Epochs done.
         validation: Scores of the validation split.
         training: What going on with the training needs.
+        previous: The name that the former file takes once the new one is complete.
 
     Raises:
         RunError: The file can not be written.
@@ -85,6 +116,31 @@ def save(
             torch.save(content, temporary)
         except RuntimeError as error:  # torch's writer tells a full disk so
             raise OSError(str(error)) from None
+        digest = digest_of(temporary, "sha256")
+        if previous and path.exists() and (former := _digests(path)):
+            _write_digests(previous, former + _digests(previous))
+            path.replace(previous)
+            _write_digests(previous, former)
+        # Until the new file has its name, the former's checksum is right as well.
+        _write_digests(path, [digest, *_digests(path)])
+    _write_digests(path, [digest])
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _digests(path: Path) -> list[str]:
+    """The checksums that a file may have; none where they are unknown."""
+    try:
+        lines = _sidecar(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def _write_digests(path: Path, digests: list[str]) -> None:
+    write_text(_sidecar(path), "".join(f"{digest}  {path.name}\n" for digest in digests))
 
 
 def load(path: Path) -> Checkpoint:
@@ -102,7 +158,11 @@ def load(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path}; train first: python train.py ...")
+    known = _digests(path)
+    if known and digest_of(path, "sha256") not in known:
+        raise InputError(f"{path} is damaged: its SHA-256 is not the one in {_sidecar(path).name}")
     try:
+        _refuse_inflation(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file may raise anything
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
@@ -119,6 +179,13 @@ def load(path: Path) -> Checkpoint:
         validation=content["validation"],
         training=content["training"],
     )
+
+
+def _refuse_inflation(path: Path) -> None:
+    """A checkpoint holds its tensors as they are: it can not take more than its own size."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+            raise ValueError("it claims to hold more than its own size")
 
 
 def load_run(run_dir: str | Path) -> tuple[LMTTM, Config]:

@@ -42,7 +42,7 @@ def run(
     try:
         return command(arguments.parse_intermixed_args(argv))
     except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{error.prefix}{error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)

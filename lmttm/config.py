@@ -52,7 +52,14 @@ def _listed(value: Any) -> Any:
     return value
 
 
-Positive = Annotated[int, Field(ge=1)]
+def _whole(low: int, high: int) -> Any:
+    """A whole number in bounds.
+
+    The upper one keeps a slip, or a stranger's file, from asking for more memory than there is.
+    """
+    return Annotated[int, Field(ge=low, le=high)]
+
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -75,15 +82,20 @@ class ModelConfig(_Section):
         "TL", description="how memory is read and written"
     )
     in_channels: Literal[1] = Field(1, description="grey values of a voxel")
-    dim: Positive = Field(448, description="width of a token")
-    memory_tokens_size: Positive = Field(448, description="tokens of the whole memory")
-    num_blocks: Positive = Field(4, description="units of the memory (lmttm only)")
-    radius: Annotated[int, Field(ge=0)] = Field(
+    dim: _whole(1, 16384) = Field(448, description="width of a token")
+    memory_tokens_size: _whole(1, 65536) = Field(448, description="tokens of the whole memory")
+    num_blocks: _whole(1, 65536) = Field(4, description="units of the memory (lmttm only)")
+    radius: _whole(0, 65536) = Field(
         1, description="neighbours read on each side of the current unit"
     )
-    summarize_num_tokens: Positive = Field(8, description="tokens that the read of one unit gives")
-    out_class_num: Annotated[int, Field(ge=2)] = Field(2, description="classes of the data set")
-    patch_size: Positive = Field(3, description="edge and stride of a patch, in voxels")
+    summarize_num_tokens: _whole(1, 4096) = Field(
+        8, description="tokens that the read of one unit gives"
+    )
+    out_class_num: _whole(2, 1000) = Field(2, description="classes of the data set")
+    patch_size: _whole(1, 64) = Field(3, description="edge and stride of a patch, in voxels")
+    patch_stride: _whole(0, 64) = Field(
+        0, description="distance of patches; 0: patch_size, less: patches overlap"
+    )
     border: Literal["crop", "pad"] = Field(
         "crop", description="voxels behind the last whole patch: left out, or padded"
     )
@@ -102,13 +114,19 @@ class ModelConfig(_Section):
         Literal["none", "normal", "uniform", "laplace", "exponential", "gamma", "poisson"],
         BeforeValidator(lambda v: {"None": "none", None: "none", "exp": "exponential"}.get(v, v)),
     ] = Field("normal", description="distribution of that noise")
-    num_heads: Positive = Field(8, description="attention heads")
-    mlp_ratio: Positive = Field(3, description="width of a feed-forward layer, in dim")
-    depth: Positive = Field(3, description="layers of the processing unit")
+    num_heads: _whole(1, 1024) = Field(8, description="attention heads")
+    mlp_ratio: _whole(1, 64) = Field(3, description="width of a feed-forward layer, in dim")
+    depth: _whole(1, 256) = Field(3, description="layers of the processing unit")
     share_layers: bool = Field(
         True, description="one layer's weights serve all of them (published)"
     )
     norm: Literal["post", "pre"] = Field("post", description="place of LayerNorm in a layer")
+    drop_path: Share = Field(
+        0.0, description="share of volumes that skip a layer of the processing unit in training"
+    )
+    pool: Literal["mean", "attention"] = Field(
+        "mean", description="how the output tokens are joined before the classifier"
+    )
 
     @property
     def num_units(self) -> int:
@@ -133,6 +151,11 @@ class ModelConfig(_Section):
                 "model.memory_tokens_size must be divisible by model.num_blocks, "
                 f"got memory_tokens_size={self.memory_tokens_size}, num_blocks={self.num_blocks}"
             )
+        if self.patch_stride > self.patch_size:
+            faults.append(
+                "model.patch_stride must not be larger than model.patch_size, "
+                f"got patch_stride={self.patch_stride}, patch_size={self.patch_size}"
+            )
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -144,7 +167,7 @@ class TrainConfig(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = Field(
         "Train", description="the run's folder in output_dir"
     )
-    epoch: Positive = Field(20, description="passes over the training split")
+    epoch: _whole(1, 1_000_000) = Field(20, description="passes over the training split")
     optimizer: Annotated[
         Literal["Adam", "AdamW", "RMSprop"], _spelling("Adam", "AdamW", "RMSprop")
     ] = Field("Adam", description="torch's optimizer of that name")
@@ -153,11 +176,27 @@ class TrainConfig(_Section):
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description="the learning rate after the warm-up"
     )
-    warmup_steps: Annotated[int, Field(ge=0)] = Field(
+    warmup_steps: _whole(0, 10**9) = Field(
         0, description="steps over which the learning rate rises from 0"
     )
     clip_norm: Annotated[float, Field(ge=0)] = Field(
         0.0, description="largest norm of the gradient; 0: no clipping"
+    )
+    label_smoothing: Share = Field(0.0, description="share of a label spread over all classes")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: in the loss, rare classes weigh as much as frequent ones"
+    )
+    ema: Share = Field(
+        0.0, description="decay of the averaged weights that are validated and kept; 0: off"
+    )
+    accumulate: _whole(1, 65536) = Field(
+        1, description="parts in which a batch passes the model, to take less memory"
+    )
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32", description="of the products in training; auto: bf16 where it is fast"
+    )
+    save_every: _whole(0, 10**9) = Field(
+        0, description="steps after which last.pth is saved within an epoch; 0: after epochs only"
     )
 
 
@@ -170,24 +209,43 @@ class AugmentConfig(_Section):
     turn_planes: Annotated[list[Literal["DH", "DW", "HW"]], BeforeValidator(_listed)] = Field(
         [], description="planes in which a volume may be turned by quarters"
     )
-    shift: Annotated[int, Field(ge=0)] = Field(0, description="largest shift per axis, in voxels")
+    shift: _whole(0, 64) = Field(0, description="largest shift per axis, in voxels")
+    rotate: Annotated[float, Field(ge=0, le=180)] = Field(
+        0.0, description="largest angle of a turn about each axis, in degrees"
+    )
+    scale: Share = Field(0.0, description="the shape is enlarged by a factor 1 - this to 1 + this")
     intensity: Share = Field(0.0, description="intensities are scaled by 1 - this to 1 + this")
+    noise: Share = Field(0.0, description="largest standard deviation of noise on intensities")
+    cutout: Share = Field(0.0, description="edge of a cube that is blanked, in edges of the volume")
+    mixup: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.0, description="alpha of the Beta distribution by which pairs are mixed; 0: off"
+    )
 
 
 class Config(_Section):
     """A whole configuration; the attributes are the keys of the JSON files."""
 
-    batch_size: Positive = Field(32, description="volumes of a training step")
+    batch_size: _whole(1, 65536) = Field(32, description="volumes of a training step")
     dataset_name: Annotated[str, BeforeValidator(_dataset)] = Field(
         "AdrenalMNIST3D", description="one of the six MedMNIST 3D data sets or PhantomMNIST3D"
     )
     root: str = Field("./datasets_data/medmnist", description="folder of the npz files")
     size: Literal[28, 64] = Field(28, description="edge of a volume, in voxels")
+    distance: Literal["off", "on", "auto"] = Field(
+        "off", description="a signed distance channel for shape masks; auto: where all are masks"
+    )
+    folds: _whole(0, 100) = Field(
+        0, description="cross-validation: parts of training + validation split; 0: official splits"
+    )
+    fold: _whole(0, 99) = Field(0, description="the part that is the validation split")
+    test_flips: bool = Field(
+        False, description="predictions are averaged over the flips of augment.flip_axes"
+    )
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
         "auto", description="auto, cpu, cuda or cuda:N"
     )
     fast: bool = Field(True, description="take the steps in the form that saves arithmetic")
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(3407, description="of everything random")
+    seed: _whole(0, 2**32 - 1) = Field(3407, description="of everything random")
     output_dir: str = Field("runs", description="folder of the runs")
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
@@ -207,6 +265,11 @@ class Config(_Section):
             )
         if self.dataset_name == PHANTOM and self.size != 28:
             raise ValueError(f"size must be 28 for {PHANTOM}, got {self.size}")
+        if self.folds == 1 or self.fold >= max(self.folds, 1):
+            raise ValueError(
+                "folds must be 0 or at least 2, and fold less than folds, "
+                f"got folds={self.folds}, fold={self.fold}"
+            )
         return self
 
 

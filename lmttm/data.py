@@ -1,18 +1,25 @@
 """Volumes and labels: the six MedMNIST 3D data sets and the phantoms, batched by index."""
 
+import logging
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 from torch import Tensor
 
 from lmttm import phantoms
 from lmttm.config import PHANTOM, Config
-from lmttm.download import fetch, md5_of
+from lmttm.distance import is_mask, signed_distance
+from lmttm.download import fetch
 from lmttm.errors import InputError
+from lmttm.storage import digest_of
+
+log = logging.getLogger("lmttm")
 
 SPLITS = ("train", "val", "test")
 
@@ -25,18 +32,37 @@ class Split:
         name: train, val or test.
         images: `(N D H W)` uint8.
         labels: `(N)` int64, from 0 to the number of classes less 1.
+        distances: `(N D H W)` float32, signed distances to the surface of a shape mask; None
+            where the model does not see them.
     """
 
     name: str
     images: Tensor
     labels: Tensor
+    distances: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, device: torch.device) -> "Split":
         """The same split with its tensors on a device."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        distances = None if self.distances is None else self.distances.to(device)
+        return replace(
+            self,
+            images=self.images.to(device),
+            labels=self.labels.to(device),
+            distances=distances,
+        )
+
+    def inputs(self, chosen: Tensor) -> Tensor:
+        """What the model takes for some of the volumes, `(b c D H W)`; see `prepare`."""
+        distances = None if self.distances is None else self.distances[chosen]
+        return _stack(self.images[chosen], distances)
+
+    def class_weights(self) -> Tensor:
+        """Weights `(classes)` by which each class weighs the same in a loss; 1 on average."""
+        counts = self.labels.bincount()
+        return len(self) / (len(counts) * counts.clamp(min=1))
 
     def majority_rate(self) -> float:
         """Share of the most frequent class: what a constant answer scores."""
@@ -56,10 +82,12 @@ def load_dataset(config: Config) -> Dataset:
     """Loads the data set that a configuration names; downloads it on first use.
 
     Args:
-        config: `dataset_name`, `size`, `root` and `model.out_class_num` matter.
+        config: `dataset_name`, `size`, `root`, `folds`, `fold` and `model.out_class_num`
+            matter.
 
     Returns:
-        The data set with its three splits.
+        The data set with its three splits; with `folds`, training and validation split
+        are drawn anew from both, by class.
 
     Raises:
         InputError: The file is missing and can not be fetched, is not the official one, or
@@ -75,7 +103,38 @@ def load_dataset(config: Config) -> Dataset:
             f"model.out_class_num must be {num_classes} for {dataset.name}, "
             f"got {config.model.out_class_num}"
         )
-    return dataset
+    return _refolded(dataset, config) if config.folds else dataset
+
+
+def _refolded(dataset: Dataset, config: Config) -> Dataset:
+    from sklearn.model_selection import StratifiedKFold
+
+    train, val = dataset.splits["train"], dataset.splits["val"]
+    images = torch.cat([train.images, val.images])
+    labels = torch.cat([train.labels, val.labels])
+    rarest = labels.bincount().min().item()
+    if config.folds > rarest:
+        raise InputError(f"folds must be at most {rarest}, the rarest class, got {config.folds}")
+    # One seed for all, so that the folds of different runs are the same.
+    folds = StratifiedKFold(config.folds, shuffle=True, random_state=0).split(labels, labels)
+    parts = zip(("train", "val"), list(folds)[config.fold], strict=True)
+    drawn = {name: Split(name, images[chosen], labels[chosen]) for name, chosen in parts}
+    return replace(dataset, splits=dataset.splits | drawn)
+
+
+def settle(config: Config, dataset: Dataset) -> Config:
+    """The configuration with `distance=auto` decided by the training split: on for masks."""
+    if config.distance != "auto":
+        return config
+    shapes = is_mask(dataset.splits["train"].images)
+    return config.model_copy(update={"distance": "on" if shapes else "off"})
+
+
+def with_distances(split: Split, config: Config) -> Split:
+    """The split with its distance channel, where the configuration has one."""
+    if config.distance != "on":
+        return split
+    return replace(split, distances=signed_distance(split.images))
 
 
 def class_names(dataset_name: str) -> tuple[str, ...]:
@@ -96,7 +155,8 @@ def prepare(volumes: np.ndarray | Tensor, config: Config) -> Tensor:
         config: The configuration of the model.
 
     Returns:
-        `(b c D H W)` float32 in [0, 1], on the device of the volumes.
+        `(b c D H W)` float32 on the device of the volumes: intensities in [0, 1] and, with
+        `distance=on`, the signed distance to the shape's surface in edges of the volume.
 
     Raises:
         InputError: Another type or shape.
@@ -108,7 +168,12 @@ def prepare(volumes: np.ndarray | Tensor, config: Config) -> Tensor:
             f"volumes must be uint8 of shape (b, {edge}, {edge}, {edge}), "
             f"got {str(volumes.dtype).removeprefix('torch.')} of shape {tuple(volumes.shape)}"
         )
-    return volumes[:, None].float() / 255
+    return _stack(volumes, signed_distance(volumes) if config.distance == "on" else None)
+
+
+def _stack(volumes: Tensor, distances: Tensor | None) -> Tensor:
+    channels = [volumes.float() / 255] + ([] if distances is None else [distances])
+    return torch.stack(channels, dim=1)
 
 
 def batches(
@@ -148,56 +213,66 @@ def _medmnist(name: str, size: int, root: Path) -> Dataset:
     url, md5 = info[f"url{suffix}"], info[f"MD5{suffix}"]
     if not path.exists():
         fetch(url, path, md5)
-    elif (got := md5_of(path)) != md5:
+    elif (got := digest_of(path, "md5")) != md5:
         raise InputError(
             f"{path} is damaged or altered: its MD5 is {got}, not {md5}; "
             f"delete it, and it is fetched again from {url}"
         )
-    arrays = _read_npz(path)
     names = class_names(name)
+    counts = {split: info["n_samples"][split] for split in SPLITS}
+    return Dataset(name, names, _read_npz(path, counts, size, len(names)))
+
+
+def _read_npz(path: Path, counts: dict[str, int], size: int, num_classes: int) -> dict[str, Split]:
+    """The splits of a file in MedMNIST's form, which is checked before it is loaded."""
     splits = {}
-    for split in SPLITS:
-        images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-        _check(path.name, split, images, labels, info["n_samples"][split], size, len(names))
-        splits[split] = _split(split, images, labels)
-    return Dataset(name, names, splits)
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    keys = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in keys}
-    except KeyError as error:
-        raise InputError(f"{path} has no array {error.args[0]}") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            for split in SPLITS:
+                cube = (counts[split], size, size, size)
+                images = _read_array(path, archive, f"{split}_images", cube)
+                labels = _read_array(path, archive, f"{split}_labels", (counts[split], 1))
+                splits[split] = _split(split, images, labels)
+                _check(path.name, splits[split], num_classes)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} can not be read as an npz file: {error}") from None
+    return splits
 
 
-def _check(
-    file: str,
-    split: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    num_volumes: int,
-    size: int,
-    num_classes: int,
-) -> None:
-    shape = (num_volumes, size, size, size)
-    if images.dtype != np.uint8 or images.shape != shape:
+def _read_array(
+    path: Path, archive: zipfile.ZipFile, key: str, shape: tuple[int, ...]
+) -> np.ndarray:
+    """An array of an npz file.
+
+    Nothing in it can run, and no memory is taken before its header says what it should.
+    """
+    if f"{key}.npy" not in archive.namelist():
+        raise InputError(f"{path} has no array {key}")
+    with archive.open(f"{key}.npy") as file:
+        if npy.read_magic(file) != (1, 0):
+            raise ValueError(f"{key} is of an unknown npy version")
+        got, _, dtype = npy.read_array_header_1_0(file)
+    kind = "uint8" if key.endswith("images") else "integers"
+    right_type = dtype == np.uint8 if kind == "uint8" else dtype.kind in "ui"
+    if not right_type or got != shape:
         raise InputError(
-            f"{file}: {split}_images must be uint8 of shape {shape}, "
-            f"got {images.dtype} of shape {images.shape}"
+            f"{path.name}: {key} must be {kind} of shape {shape}, got {dtype} of shape {got}"
         )
-    if labels.shape != (num_volumes, 1) or labels.dtype.kind not in "ui":
+    with archive.open(f"{key}.npy") as file:
+        return npy.read_array(file, allow_pickle=False)
+
+
+def _check(file: str, split: Split, num_classes: int) -> None:
+    low, high = split.labels.min().item(), split.labels.max().item()
+    if low < 0 or high >= num_classes:
         raise InputError(
-            f"{file}: {split}_labels must be integers of shape {(num_volumes, 1)}, "
-            f"got {labels.dtype} of shape {labels.shape}"
+            f"{file}: {split.name}_labels must be from 0 to {num_classes - 1}, got {low} to {high}"
         )
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise InputError(
-            f"{file}: {split}_labels must be from 0 to {num_classes - 1}, "
-            f"got {labels.min()} to {labels.max()}"
+    empty = (split.images.flatten(1).amax(dim=1) == 0).nonzero().flatten().tolist()
+    if empty:
+        shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
+        log.warning(
+            "%s: %d volumes of the %s split are all zero: %s", file, len(empty), split.name, shown
         )
 
 

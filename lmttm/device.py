@@ -1,10 +1,12 @@
 """Where a run computes, and that it computes the same each time."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import torch
 
-from lmttm.errors import InputError
+from lmttm.errors import InputError, RunError
 
 
 def pick_device(name: str) -> torch.device:
@@ -34,6 +36,38 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"cpu ({torch.get_num_threads()} threads)"
+
+
+def fast_in_bf16(device: torch.device) -> bool:
+    """Whether products in bfloat16 are taken by units of their own, and so pay.
+
+    That is so on a GPU of compute capability 8 or more and on a CPU with AMX. AVX512-BF16
+    alone is not enough: see docs/performance.md.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
+@contextlib.contextmanager
+def enough_memory(batch_size: int) -> Iterator[None]:
+    """Turns running out of memory into a sentence that says what to try.
+
+    Args:
+        batch_size: Volumes that pass the model at a time.
+
+    Raises:
+        RunError: The block took more memory than there is.
+    """
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+            raise
+        raise RunError(
+            f"out of memory with batch_size={batch_size}; try batch_size={max(1, batch_size // 2)}"
+            ", or train.accumulate=2, which gives the same training in parts"
+        ) from None
 
 
 def make_deterministic(seed: int) -> None:

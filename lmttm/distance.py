@@ -22,12 +22,12 @@ def signed_distance(volumes: Tensor) -> Tensor:
 
     Returns:
         `(b D H W)` float32 on the same device, in units of the volume's edge: positive
-        inside the shape, negative outside, 0 everywhere where there is no shape.
+        inside the shape, negative outside; 0 everywhere where there is no surface.
     """
     from scipy.ndimage import distance_transform_edt  # slow to import
 
     def one(mask: np.ndarray) -> np.ndarray:
-        if not mask.any():
+        if mask.all() or not mask.any():
             return np.zeros(mask.shape)
         return distance_transform_edt(mask) - distance_transform_edt(~mask)
 

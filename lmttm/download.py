@@ -1,6 +1,5 @@
 """Fetches a file and lets it in only when its MD5 is right."""
 
-import hashlib
 import http.client
 import urllib.error
 import urllib.request
@@ -9,19 +8,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lmttm.errors import InputError
-from lmttm.storage import whole_file
+from lmttm.storage import digest_of, whole_file
 
 STALL_SECONDS = 30
 _CHUNK = 1 << 16
-
-
-def md5_of(path: Path) -> str:
-    """The MD5 of a file, as 32 hexadecimal digits."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def fetch(url: str, path: Path, md5: str) -> None:
@@ -49,7 +39,7 @@ def fetch(url: str, path: Path, md5: str) -> None:
                 error.close()  # it holds the connection
             reason = error.reason if type(error) is urllib.error.URLError else error
             raise InputError(f"{path.name} can not be downloaded ({reason}); {by_hand}") from None
-        if (got := md5_of(temporary)) != md5:
+        if (got := digest_of(temporary, "md5")) != md5:
             raise InputError(f"the download of {path.name} has MD5 {got}; {by_hand}")
 
 

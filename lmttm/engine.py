@@ -1,26 +1,35 @@
-"""Train one epoch, evaluate a split. Knows batches and losses, but no particular model."""
+"""Trains step by step, evaluates a split. Knows batches and losses, but no particular model."""
 
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from lmttm.augment import Augment
 from lmttm.data import Split, batches
 from lmttm.errors import RunError
+from lmttm.storage import write_text
 
 # On a GPU the host looks at the losses only this often, so that it never holds the GPU up.
-_LOOK_EVERY = {"cpu": 1, "cuda": 50}
+_LOOK_EVERY = 50
 
 
 def make_optimizer(
     model: nn.Module, *, name: str, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
     """Torch's optimizer of that name (Adam, AdamW or RMSprop) over a model's parameters."""
-    return getattr(torch.optim, name)(model.parameters(), lr=lr, weight_decay=weight_decay)
+    parameters = list(model.parameters())
+    # The fused form can leave a step out without the host's knowing: see `Trainer`.
+    fused = {"fused": True} if parameters[0].is_cuda and name != "RMSprop" else {}
+    return getattr(torch.optim, name)(parameters, lr=lr, weight_decay=weight_decay, **fused)
 
 
 def learning_rate(
@@ -53,77 +62,256 @@ def shuffling(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(mixed))
 
 
-def train_epoch(
-    model: nn.Module,
-    split: Split,
-    *,
-    prepare: Callable[[Tensor], Tensor],
-    augment: Callable[[Tensor], Tensor],
-    optimizer: torch.optim.Optimizer,
-    lr_at: Callable[[int], float],
-    epoch: int,
-    seed: int,
-    batch_size: int,
-    clip_norm: float,
-    progress: bool,
-) -> float:
-    """Passes once over the training split, in an order that the seed and the epoch fix.
+class NotFinite(RunError):
+    """A loss or a gradient norm that is not finite; `write` keeps what led to it."""
+
+    def __init__(self, **fault: Any) -> None:
+        self.fault = fault
+        super().__init__(
+            "the loss or the gradient is not finite at epoch {epoch}, step {step} (loss "
+            "{loss:.4g}, gradient norm {gradient_norm:.4g}, learning rate {lr:.3g}, last finite "
+            "loss {last_finite_loss:.4g}); lower train.lr or set train.clip_norm".format(**fault)
+        )
+
+    def write(self, path: Path) -> None:
+        """Writes the numbers of the step, with the indices of its volumes, as JSON."""
+        plain = {
+            key: value if not isinstance(value, float) or math.isfinite(value) else str(value)
+            for key, value in self.fault.items()
+        }
+        write_text(path, json.dumps(plain, indent=2) + "\n")
+
+
+class _Step(NamedTuple):
+    """What is known of a step once the device has done it."""
+
+    number: int  # within its epoch, from 1
+    loss: Tensor  # mean over the volumes
+    norm: Tensor  # of the gradient
+    lr: float
+    indices: Tensor
+
+
+class Trainer:
+    """Trains a model on a split; can stop behind any step and go on there, bit for bit.
+
+    A step whose loss or gradient is not finite changes neither weights nor optimizer nor
+    carried memory, and stops the training: at once, or on a GPU within 50 steps.
 
     Args:
-        model: Its `run(volumes)` gives logits and the final memory; `initial_memory.store`
-            takes the latter after each optimizer step.
+        model: Its `run(volumes)` gives logits and the final memory; `remember` takes the
+            mean of the latter after each optimizer step.
         split: The training split, on the model's device.
-        prepare: uint8 volumes `(b D H W)` -> what the model takes.
-        augment: Random changes of a prepared batch.
+        augment: Random changes of a batch.
         optimizer: Of the model's parameters.
         lr_at: The learning rate of a step, counted over all epochs.
-        epoch: Index of the epoch, from 0.
-        seed: Seed of the run.
+        seed: Seed of the run; with the epoch it fixes the order of the volumes.
         batch_size: Volumes of a step.
+        accumulate: Parts in which a batch passes the model. All of them start from the same
+            carried memory.
         clip_norm: Largest norm of the gradient; 0 for no clipping.
-        progress: Whether a progress bar is shown.
+        label_smoothing: Share of each label that is spread over all classes, in [0, 1).
+        class_weights: Weight of each class in the loss `(classes)`, or None.
+        bf16: Whether the products of training are taken in bfloat16.
+        ema: Decay of the averaged weights, in [0, 1); 0 for none.
 
-    Returns:
-        The mean loss (cross-entropy) over the volumes.
-
-    Raises:
-        RunError: A loss is not finite.
+    Attributes:
+        epoch: Epochs that are done.
+        averaged: The model with the averaged weights, or None.
     """
-    model.train()
-    order = list(batches(len(split), batch_size, shuffling(seed, epoch)))
-    first_step = epoch * len(order)
-    losses: list[Tensor] = []
-    finite = math.nan
-    look_every = _LOOK_EVERY.get(split.images.device.type, 1)
-    with tqdm(
-        order, desc="  steps", unit="step", leave=False, dynamic_ncols=True, disable=not progress
-    ) as bar:
-        for number, chosen in enumerate(bar):
-            lr = lr_at(first_step + number)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            chosen = chosen.to(split.images.device)
-            volumes = augment(prepare(split.images[chosen]))
-            result = model.run(volumes)
-            loss = F.cross_entropy(result.logits, split.labels[chosen])
-            losses.append(loss.detach() * len(chosen))
-            if (number + 1) % look_every == 0 or number + 1 == len(order):
-                for value in torch.stack(losses[-look_every:]).tolist():
-                    if not math.isfinite(value):
-                        raise RunError(
-                            f"the loss is not finite at epoch {epoch + 1}, step {number + 1} "
-                            f"(learning rate {lr:.3g}, last finite loss {finite:.4g}); "
-                            "lower train.lr or set train.clip_norm"
-                        )
-                    finite = value / len(chosen)
-                bar.set_postfix(loss=f"{finite:.4f}")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if clip_norm:
-                nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-            optimizer.step()
-            model.initial_memory.store(result.memory, result.step_logits.shape[1])
-    return torch.stack(losses).sum().item() / len(split)
+
+    def __init__(
+        self,
+        model: nn.Module,
+        split: Split,
+        *,
+        augment: Augment,
+        optimizer: torch.optim.Optimizer,
+        lr_at: Callable[[int], float],
+        seed: int,
+        batch_size: int,
+        accumulate: int = 1,
+        clip_norm: float = 0.0,
+        label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
+        bf16: bool = False,
+        ema: float = 0.0,
+    ) -> None:
+        self.model = model
+        self.split = split
+        self.augment = augment
+        self.optimizer = optimizer
+        self.lr_at = lr_at
+        self.seed = seed
+        self.batch_size = batch_size
+        self.part_size = -(-batch_size // accumulate)
+        self.clip_norm = clip_norm
+        self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
+        self.bf16 = bf16
+        self.averaged = (
+            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema)).requires_grad_(False)
+            if ema
+            else None
+        )
+        self.device = split.images.device
+        self.skips_unseen = bool(optimizer.defaults.get("fused"))
+        self.epoch = 0
+        self._losses: list[Tensor] = []  # of the steps of this epoch, times their volumes
+        self._unseen: list[_Step] = []
+        self._last_finite = math.nan
+
+    @property
+    def steps_done(self) -> int:
+        """Steps of the present epoch that are done."""
+        return len(self._losses)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step."""
+        return self.optimizer.param_groups[0]["lr"]
+
+    @property
+    def model_to_keep(self) -> nn.Module:
+        """What is validated and kept: the averaged model where there is one."""
+        return self.averaged.module if self.averaged else self.model
+
+    def train_epoch(
+        self, after_step: Callable[[], bool] = lambda: False, *, progress: bool = False
+    ) -> float | None:
+        """Goes on to the end of the epoch.
+
+        Args:
+            after_step: Called after each step; True stops the training there.
+            progress: Whether a progress bar is shown.
+
+        Returns:
+            The mean loss over the volumes, or None where `after_step` stopped it.
+
+        Raises:
+            NotFinite: A loss or the norm of a gradient is not finite.
+        """
+        self.model.train()
+        generator = shuffling(self.seed, self.epoch)
+        order = [
+            chosen.to(self.device)
+            for chosen in batches(len(self.split), self.batch_size, generator)
+        ]
+        done = len(self._losses)
+        with tqdm(
+            total=len(order),
+            initial=done,
+            desc="  steps",
+            unit="step",
+            leave=False,
+            dynamic_ncols=True,
+            disable=not progress,
+        ) as bar:
+            for number in range(done, len(order)):
+                self._step(order[number], self.lr_at(self.epoch * len(order) + number))
+                if len(self._unseen) == _LOOK_EVERY:
+                    self._look()
+                bar.set_postfix(loss=f"{self._last_finite:.4f}", refresh=False)
+                bar.update()
+                if after_step():
+                    return None
+        self._look()
+        mean = torch.stack(self._losses).sum().item() / len(self.split)
+        self.epoch += 1
+        self._losses = []
+        return mean
+
+    def _step(self, chosen: Tensor, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = memory = 0.0
+        for part in chosen.split(self.part_size):
+            share = len(part) / len(chosen)
+            volumes, mixing = self.augment(self.split.inputs(part))
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                trace = self.model.run(volumes)
+                part_loss = share * self._loss(trace.logits, self.split.labels[part], mixing)
+            part_loss.backward()
+            loss += part_loss.detach()
+            memory += share * _mean_memory(trace.memory.detach())
+
+        limit = self.clip_norm or math.inf
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        sound = loss.isfinite() & norm.isfinite()
+        self._unseen.append(_Step(len(self._losses) + 1, loss, norm, lr, chosen))
+        if self.skips_unseen:
+            self.optimizer.found_inf = (~sound).float()
+        else:
+            self._look()
+        self.optimizer.step()
+        self.model.remember(memory, num_steps=trace.step_logits.shape[1], sound=sound)
+        if self.averaged:
+            self.averaged.update_parameters(self.model)
+        self._losses.append(loss * len(chosen))
+
+    def _loss(self, logits: Tensor, labels: Tensor, mixing: tuple[Tensor, Tensor] | None) -> Tensor:
+        def towards(labels: Tensor) -> Tensor:
+            return F.cross_entropy(
+                logits, labels, weight=self.class_weights, label_smoothing=self.label_smoothing
+            )
+
+        if mixing is None:
+            return towards(labels)
+        partner, share = mixing
+        return share * towards(labels) + (1 - share) * towards(labels[partner])
+
+    def _look(self) -> None:
+        """Waits for the steps taken so far, and raises `NotFinite` if one was not sound."""
+        if not self._unseen:
+            return
+        numbers = torch.stack([torch.stack([step.loss, step.norm]) for step in self._unseen])
+        for step, (loss, norm) in zip(self._unseen, numbers.tolist(), strict=True):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise NotFinite(
+                    epoch=self.epoch + 1,
+                    step=step.number,
+                    lr=step.lr,
+                    loss=loss,
+                    gradient_norm=norm,
+                    last_finite_loss=self._last_finite,
+                    indices=step.indices.tolist(),
+                )
+            self._last_finite = loss
+        self._unseen.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that going on needs, beside the weights; what `torch.load` takes as weights."""
+        self._look()
+        state = {
+            "epoch": self.epoch,
+            "losses": torch.stack(self._losses).cpu() if self._losses else torch.empty(0),
+            "last_finite": self._last_finite,
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+        }
+        if self.averaged:
+            state["averaged"] = self.averaged.state_dict()
+        if self.device.type == "cuda":
+            state["rng_cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes back to where `state_dict` was taken; the weights are the model's own affair."""
+        self.epoch = state["epoch"]
+        self._losses = list(state["losses"].to(self.device).unbind())
+        self._last_finite = state["last_finite"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.averaged:
+            self.averaged.load_state_dict(state["averaged"])
+        torch.set_rng_state(state["rng"])
+        if self.device.type == "cuda" and "rng_cuda" in state:
+            torch.cuda.set_rng_state(state["rng_cuda"], self.device)
+
+
+def _mean_memory(memory: Tensor) -> Tensor:
+    """The mean over a batch, in float32 or better."""
+    return memory.mean(dim=0, dtype=torch.promote_types(memory.dtype, torch.float32))
 
 
 @torch.no_grad()
@@ -131,8 +319,8 @@ def evaluate(
     model: nn.Module,
     split: Split,
     *,
-    prepare: Callable[[Tensor], Tensor],
     batch_size: int,
+    flips: Sequence[Sequence[int]] = ((),),
     progress: bool = False,
 ) -> Tensor:
     """Classifies a whole split in file order, in fp32.
@@ -140,16 +328,24 @@ def evaluate(
     Args:
         model: Volumes -> logits.
         split: The split, on the model's device.
-        prepare: uint8 volumes `(b D H W)` -> what the model takes.
         batch_size: Volumes at a time; without influence on the result.
+        flips: Sets of axes of a batch `(b c D H W)`; the logits are averaged over the
+            volumes mirrored along each set. See `lmttm.augment.all_flips`.
         progress: Whether a progress bar is shown.
 
     Returns:
         Logits `(N classes)`, float32, on the CPU.
     """
     model.eval()
-    order = list(batches(len(split), batch_size))
-    bar = tqdm(
-        order, desc=split.name, unit="batch", leave=False, dynamic_ncols=True, disable=not progress
-    )
-    return torch.cat([model(prepare(split.images[chosen])) for chosen in bar]).float().cpu()
+    logits = []
+    for chosen in tqdm(
+        list(batches(len(split), batch_size)),
+        desc=split.name,
+        unit="batch",
+        leave=False,
+        dynamic_ncols=True,
+        disable=not progress,
+    ):
+        volumes = split.inputs(chosen.to(split.images.device))
+        logits.append(torch.stack([model(volumes.flip(axes)) for axes in flips]).mean(dim=0))
+    return torch.cat(logits).float().cpu()

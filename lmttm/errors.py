@@ -5,6 +5,7 @@ class RunError(Exception):
     """A run that had to stop; its text is one sentence that says what to do."""
 
     exit_code = 1
+    prefix = "error: "
 
 
 class InputError(RunError):

@@ -14,6 +14,9 @@ class LayerStack(nn.Module):
         make_layer: Makes one layer.
         depth: Layers that the tokens pass.
         share_layers: One layer's weights serve all `depth` passes (published).
+        drop_path: Share of the volumes for which a layer's change is left out in training, in
+            [0, 1); the others' is enlarged to make up for it (stochastic depth,
+            arXiv 1603.09382).
         final: What follows the last layer.
     """
 
@@ -23,18 +26,26 @@ class LayerStack(nn.Module):
         *,
         depth: int,
         share_layers: bool,
+        drop_path: float,
         final: nn.Module,
     ) -> None:
         super().__init__()
         self.passes = depth if share_layers else 1
         self.layers = nn.ModuleList(make_layer() for _ in range(1 if share_layers else depth))
+        if drop_path:
+            from torchvision.ops import StochasticDepth  # slow to import
+
+            self.skip = StochasticDepth(drop_path, mode="row")
+        else:
+            self.skip = None
         self.final = final
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Maps read tokens `(b n d)` to output tokens `(b n d)`."""
         for _ in range(self.passes):
             for layer in self.layers:
-                tokens = layer(tokens)
+                changed = layer(tokens)
+                tokens = tokens + self.skip(changed - tokens) if self.skip else changed
         return self.final(tokens)
 
 
@@ -50,6 +61,7 @@ class TransformerMDU(LayerStack):
         norm: `post` (published: LayerNorm after each residual sum, ReLU) or `pre`
             (LayerNorm before each block and one at the end, GELU).
         share_layers: One layer's weights serve all `depth` passes (published).
+        drop_path: Share of the volumes that skip a layer in training; see `LayerStack`.
 
     Raises:
         ValueError: dim is not a multiple of num_heads.
@@ -68,6 +80,7 @@ class TransformerMDU(LayerStack):
         dropout: float,
         norm: str,
         share_layers: bool,
+        drop_path: float,
     ) -> None:
         check_heads(dim, num_heads)
         super().__init__(
@@ -82,6 +95,7 @@ class TransformerMDU(LayerStack):
             ),
             depth=depth,
             share_layers=share_layers,
+            drop_path=drop_path,
             final=nn.LayerNorm(dim) if norm == "pre" else nn.Identity(),
         )
 
@@ -96,6 +110,7 @@ class MixerMDU(LayerStack):
         mlp_ratio: Width of the channel MLP, in d.
         dropout: Dropout behind each MLP, in [0, 1).
         share_layers: One layer's weights serve all `depth` passes (published).
+        drop_path: Share of the volumes that skip a layer in training; see `LayerStack`.
 
     Source: MDU of the paper; MLP-Mixer, arXiv 2105.01601. The published code sizes the
     token MLP for r tokens and so breaks on 3r, and starts the second residual from the
@@ -111,11 +126,13 @@ class MixerMDU(LayerStack):
         mlp_ratio: int,
         dropout: float,
         share_layers: bool,
+        drop_path: float,
     ) -> None:
         super().__init__(
             lambda: _MixerLayer(dim, num_tokens, mlp_ratio, dropout),
             depth=depth,
             share_layers=share_layers,
+            drop_path=drop_path,
             final=nn.LayerNorm(dim),
         )
 
@@ -153,18 +170,27 @@ class MLPMDU(LayerStack):
         mlp_ratio: Width of the hidden layer, in d.
         dropout: Dropout behind each Linear map, in [0, 1).
         share_layers: One layer's weights serve all `depth` passes.
+        drop_path: Share of the volumes that skip a layer in training; see `LayerStack`.
 
     Source: MDU of the paper: Linear, dropout, GELU, Linear, GELU, dropout. The published
     layers have no residual sum; these have one.
     """
 
     def __init__(
-        self, *, dim: int, depth: int, mlp_ratio: int, dropout: float, share_layers: bool
+        self,
+        *,
+        dim: int,
+        depth: int,
+        mlp_ratio: int,
+        dropout: float,
+        share_layers: bool,
+        drop_path: float,
     ) -> None:
         super().__init__(
             lambda: _ResidualMLP(dim, mlp_ratio * dim, dropout),
             depth=depth,
             share_layers=share_layers,
+            drop_path=drop_path,
             final=nn.Identity(),
         )
 

@@ -101,19 +101,20 @@ class InitialMemory(nn.Module):
         return memory
 
     @torch.no_grad()
-    def store(self, final: Tensor, num_steps: int) -> None:
-        """Carries the mean over a batch's final memories, for the units that were written.
+    def store(self, mean: Tensor, *, num_steps: int, sound: Tensor) -> None:
+        """Carries the mean of final memories over to the next volumes.
 
-        A mean that is not finite is not stored. Without effect unless `start` is carried.
+        Only the units that were written are stored, and nothing if the mean is not finite.
+        Without effect unless `start` is carried.
 
         Args:
-            final: Final memories `(b k m d)`.
+            mean: The mean over a batch of its final memories `(k m d)`.
             num_steps: Steps that were taken, t.
+            sound: A truth value `()` on the device: whether the mean is to be trusted.
         """
         if self.start != "carried":
             return
         num_units = len(self.carried_memory)
         written = sorted({next_unit(step, num_units=num_units) for step in range(num_steps)})
-        mean = final[:, written].float().mean(dim=0)
-        kept = self.carried_memory[written]
-        self.carried_memory[written] = torch.where(mean.isfinite().all(), mean, kept)
+        kept, new = self.carried_memory[written], mean[written]
+        self.carried_memory[written] = torch.where(sound & new.isfinite().all(), new, kept)

@@ -48,6 +48,53 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     }
 
 
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
+    """The expected calibration error: how far confidence is from accuracy, in [0, 1].
+
+    Args:
+        labels: `(N)` integers.
+        probabilities: `(N C)`.
+        bins: Bins of equal width over the confidence, which is the largest probability.
+
+    Returns:
+        The mean over volumes of |accuracy - confidence| of their bins.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def intervals(
+    labels: np.ndarray, probabilities: np.ndarray, resamples: int = 1000
+) -> dict[str, list[float] | None]:
+    """95 % bootstrap intervals of ACC and AUC over the volumes of a split.
+
+    Args:
+        labels: `(N)` integers.
+        probabilities: `(N C)`.
+        resamples: How often the volumes are drawn anew, with replacement; always in the same
+            way, so that a result can be repeated.
+
+    Returns:
+        For `acc` and `auc` the 2.5th and 97.5th percentile; None for an AUC that is not
+        defined.
+    """
+    rng = np.random.default_rng(0)
+    right = predict(probabilities) == labels
+    drawn = {"acc": [], "auc": []}
+    for _ in range(resamples):
+        chosen = rng.integers(len(labels), size=len(labels))
+        drawn["acc"].append(right[chosen].mean())
+        drawn["auc"].append(auc(labels[chosen], probabilities[chosen]))
+    result = {}
+    for name, values in drawn.items():
+        defined = [value for value in values if value is not None]
+        result[name] = np.percentile(defined, [2.5, 97.5]).tolist() if defined else None
+    return result
+
+
 def predict(probabilities: np.ndarray) -> np.ndarray:
     """The class `(N)` that MedMNIST's ACC counts: of two, class 1 needs more than 0.5."""
     return probabilities.argmax(axis=1)

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from lmttm import fast
 from lmttm.config import Config
+from lmttm.errors import InputError
+from lmttm.layers import AttentionPool, MeanPool
 from lmttm.mdu import MLPMDU, MixerMDU, TransformerMDU
 from lmttm.memory import InitialMemory, neighbours, next_unit, replace
 from lmttm.read import TriTemporalRead
@@ -87,6 +89,8 @@ class LMTTM(nn.Module):
         tokenizer: Volume `(b c D H W)` -> input tokens `(b t n d)`.
         initial_memory: Number of volumes -> the memory `(b k m d)` that they start from.
         cell: One step.
+        pool: Output tokens of each step `(b t n d)` -> `(b t d)`, whose mean over steps is
+            classified.
         dim: Width of a token, d.
         num_classes: Classes.
         fast: Whether the steps are taken in the form that saves arithmetic.
@@ -101,6 +105,7 @@ class LMTTM(nn.Module):
         tokenizer: nn.Module,
         initial_memory: InitialMemory,
         cell: Cell,
+        pool: nn.Module,
         dim: int,
         num_classes: int,
         fast: bool,
@@ -110,6 +115,7 @@ class LMTTM(nn.Module):
         self.tokenizer = tokenizer
         self.initial_memory = initial_memory
         self.cell = cell
+        self.pool = pool
         self.classifier = nn.Linear(dim, num_classes)
 
     def forward(self, volumes: Tensor) -> Tensor:
@@ -128,12 +134,19 @@ class LMTTM(nn.Module):
         inputs = self.tokenizer(volumes)
         memory = self.initial_memory(len(volumes))
         outputs, memory = (fast.walk if self.fast else walk)(self.cell, inputs, memory)
-        step_means = outputs.mean(dim=2)  # b t d
+        seen = self.pool(outputs)  # b t d
         return Trace(
-            logits=self.classifier(step_means.mean(dim=1)),
-            step_logits=self.classifier(step_means),
+            logits=self.classifier(seen.mean(dim=1)),
+            step_logits=self.classifier(seen),
             memory=memory,
         )
+
+    def remember(self, mean: Tensor, *, num_steps: int, sound: Tensor) -> None:
+        """Carries a batch's mean final memory over, if memory starts so; training only.
+
+        Takes the arguments of `InitialMemory.store`.
+        """
+        self.initial_memory.store(mean, num_steps=num_steps, sound=sound)
 
 
 def walk(cell: Cell, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -165,7 +178,8 @@ def build_model(config: Config) -> LMTTM:
         only what the configuration names is built.
 
     Raises:
-        InputError: Pretrained weights are asked for and can not be had.
+        InputError: Pretrained weights are asked for and can not be had, or `distance` is
+            still `auto`.
     """
     model = config.model
     remembers = model.memory_mode != "none"
@@ -208,6 +222,9 @@ def build_model(config: Config) -> LMTTM:
             ),
             radius=model.radius,
         ),
+        pool=AttentionPool(dim=model.dim, num_heads=model.num_heads)
+        if model.pool == "attention"
+        else MeanPool(),
         dim=model.dim,
         num_classes=model.out_class_num,
         fast=config.fast,
@@ -218,15 +235,19 @@ def build_model(config: Config) -> LMTTM:
 
 def _tokenizer(config: Config) -> PatchTokenizer | ResNetTokenizer:
     model = config.model
+    if config.distance == "auto":
+        raise InputError("distance=auto is decided by the data: use lmttm.settle(config, dataset)")
+    in_channels = model.in_channels + (config.distance == "on")
     if model.preprocess_mode == "resnet18":
         return ResNetTokenizer(
-            in_channels=model.in_channels, dim=model.dim, pretrained=model.resnet_pretrained
+            in_channels=in_channels, dim=model.dim, pretrained=model.resnet_pretrained
         )
     kind = {"3d": PatchTokenizer, "3dBN": BatchNormTokenizer}[model.preprocess_mode]
     return kind(
-        in_channels=model.in_channels,
+        in_channels=in_channels,
         dim=model.dim,
         patch_size=model.patch_size,
+        stride=model.patch_stride or model.patch_size,
         border=model.border,
     )
 
@@ -243,6 +264,7 @@ def _mdu(config: Config, *, num_tokens: int) -> nn.Module:
         "mlp_ratio": model.mlp_ratio,
         "dropout": model.drop_r,
         "share_layers": model.share_layers,
+        "drop_path": model.drop_path,
     }
     if model.process_unit == "mixer":
         return MixerMDU(num_tokens=num_tokens, **common)

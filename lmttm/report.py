@@ -89,12 +89,16 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, first_epoch: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # slow to import
-
-        self.writer = SummaryWriter(str(folder), purge_step=first_epoch)
+        self.folder = folder
+        self.first_epoch = first_epoch
+        self.writer = None
 
     def add(self, record: dict[str, Any]) -> None:
         """Adds the numbers of one epoch."""
+        if self.writer is None:
+            from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+            self.writer = SummaryWriter(str(self.folder), purge_step=self.first_epoch)
         for key in ("train_loss", "val_loss", "val_auc", "val_acc", "val_balanced_acc", "lr"):
             if record[key] is not None:
                 self.writer.add_scalar(key, record[key], record["epoch"])
@@ -102,4 +106,5 @@ class TensorBoard:
 
     def close(self) -> None:
         """Ends the events file."""
-        self.writer.close()
+        if self.writer is not None:
+            self.writer.close()

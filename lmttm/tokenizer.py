@@ -14,25 +14,35 @@ class PatchTokenizer(nn.Module):
     Args:
         in_channels: Channels of a volume, c.
         dim: Width of a token, d.
-        patch_size: Edge and stride p of a patch, in voxels.
-        border: What happens where an axis is no multiple of p: `crop` leaves the voxels
+        patch_size: Edge of a patch, in voxels.
+        stride: Distance of patches, in voxels; the paper's is patch_size, less lets them
+            overlap.
+        border: What happens where patches do not end with an axis: `crop` leaves the voxels
             behind the last whole patch out (published), `pad` adds zeros on both sides.
 
     Source: pre-processing module of the paper, mode `3d`.
     """
 
-    def __init__(self, *, in_channels: int, dim: int, patch_size: int, border: str) -> None:
+    def __init__(
+        self, *, in_channels: int, dim: int, patch_size: int, stride: int, border: str
+    ) -> None:
         super().__init__()
         self.patch_size = patch_size
+        self.stride = stride
         self.border = border
         self.embed = nn.Sequential(
-            nn.Conv3d(in_channels, dim, kernel_size=patch_size, stride=patch_size), nn.ReLU()
+            nn.Conv3d(in_channels, dim, kernel_size=patch_size, stride=stride), nn.ReLU()
         )
 
     def grid(self, size: int) -> tuple[int, int]:
         """Steps t and input tokens n of a volume with edge `size`."""
-        side = size // self.patch_size if self.border == "crop" else -(-size // self.patch_size)
+        size += self._missing(size) if self.border == "pad" else 0
+        side = (size - self.patch_size) // self.stride + 1
         return side, side**2
+
+    def _missing(self, edge: int) -> int:
+        """Voxels that an axis needs to end with a patch."""
+        return -(edge - self.patch_size) % self.stride
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Tokenizes.
@@ -44,7 +54,7 @@ class PatchTokenizer(nn.Module):
             `(b t n d)`: each step is a slab of patches along D.
         """
         if self.border == "pad":
-            missing = [-edge % self.patch_size for edge in reversed(volumes.shape[2:])]
+            missing = [self._missing(edge) for edge in reversed(volumes.shape[2:])]
             volumes = F.pad(volumes, [side for m in missing for side in (m // 2, m - m // 2)])
         return rearrange(self.embed(volumes), "b d t h w -> b t (h w) d")
 
@@ -58,10 +68,14 @@ class BatchNormTokenizer(PatchTokenizer):
     ResNet under this name. The convolutions have no bias: BatchNorm would cancel it.
     """
 
-    def __init__(self, *, in_channels: int, dim: int, patch_size: int, border: str) -> None:
-        super().__init__(in_channels=in_channels, dim=dim, patch_size=patch_size, border=border)
+    def __init__(
+        self, *, in_channels: int, dim: int, patch_size: int, stride: int, border: str
+    ) -> None:
+        super().__init__(
+            in_channels=in_channels, dim=dim, patch_size=patch_size, stride=stride, border=border
+        )
         self.embed = nn.Sequential(
-            nn.Conv3d(in_channels, 64, kernel_size=patch_size, stride=patch_size, bias=False),
+            nn.Conv3d(in_channels, 64, kernel_size=patch_size, stride=stride, bias=False),
             nn.BatchNorm3d(64),
             nn.ReLU(),
             nn.Conv3d(64, dim, kernel_size=3, padding="same", bias=False),

@@ -23,6 +23,12 @@ def saved(tmp_path, tiny):
     return path, model
 
 
+def rewrite(path, content):
+    """Another content, as from a stranger: without a checksum."""
+    torch.save(content, path)
+    path.with_name(f"{path.name}.sha256").unlink()
+
+
 def test_a_checkpoint_rebuilds_its_model(saved, tiny):
     path, model = saved
     loaded = checkpoint.load(path)
@@ -42,7 +48,7 @@ def test_weights_lie_under_the_key_model(saved):
 def test_carried_memory_is_saved_with_the_weights(tmp_path):
     config = load_config("demo.json", [*TINY, "model.memory_start=carried"])
     model = build_model(config)
-    model.initial_memory.store(torch.rand(2, 4, 2, 16), num_steps=4)
+    model.remember(torch.rand(4, 2, 16), num_steps=4, sound=torch.tensor(True))
     path = tmp_path / "best.pth"
     checkpoint.save(path, config=config, model=model, epoch=1, validation={})
     rebuilt, _ = checkpoint.load_run(tmp_path)
@@ -75,7 +81,7 @@ def test_weights_that_do_not_fit_their_configuration(saved):
     path, _ = saved
     content = torch.load(path, weights_only=True)
     content["config"]["model"]["dim"] = 32
-    torch.save(content, path)
+    rewrite(path, content)
     with pytest.raises(InputError, match="weights do not fit its configuration") as caught:
         checkpoint.load(path).build()
     assert "\n" not in str(caught.value)
@@ -85,7 +91,7 @@ def test_the_configuration_of_a_checkpoint_passes_the_schema(saved):
     path, _ = saved
     content = torch.load(path, weights_only=True)
     content["config"]["model"]["dim"] = -1
-    torch.save(content, path)
+    rewrite(path, content)
     with pytest.raises(InputError, match=r"model\.dim must be greater than"):
         checkpoint.load(path)
 
@@ -115,7 +121,8 @@ def test_a_full_disk_leaves_the_former_checkpoint_whole(saved, tiny, monkeypatch
     with pytest.raises(RunError, match=r"best.pth can not be written: No space left on device"):
         checkpoint.save(path, config=tiny, model=model, epoch=4, validation={})
     assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["best.pth", "best.pth.sha256"]
+    checkpoint.load(path)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from lmttm import data
 from lmttm.config import load_config
 from lmttm.data import batches, load_dataset, prepare
 from lmttm.errors import InputError
+from lmttm.storage import digest_of
 
 SHAPES = {"train": 6, "val": 4, "test": 5}
 
@@ -33,7 +33,7 @@ def fake(tmp_path, monkeypatch):
         path = tmp_path / "adrenalmnist3d.npz"
         np.savez(path, **arrays)
         info = dict(medmnist.INFO["adrenalmnist3d"])
-        info |= {"MD5": data.md5_of(path), "n_samples": SHAPES}
+        info |= {"MD5": digest_of(path, "md5"), "n_samples": SHAPES}
         monkeypatch.setitem(medmnist.INFO, "adrenalmnist3d", info)
         return load_config("base.json", [f"root={tmp_path}"])
 

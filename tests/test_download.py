@@ -11,8 +11,9 @@ import pytest
 from lmttm import download
 from lmttm.config import load_config
 from lmttm.data import load_dataset
-from lmttm.download import fetch, md5_of
+from lmttm.download import fetch
 from lmttm.errors import InputError
+from lmttm.storage import digest_of
 
 CONTENT = b"volumes" * 50_000
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -54,7 +55,7 @@ def test_a_verified_download_gets_its_name(server, tmp_path):
     path = tmp_path / "new" / "file.npz"
     fetch(f"{server}/whole", path, MD5)
     assert path.read_bytes() == CONTENT
-    assert md5_of(path) == MD5
+    assert digest_of(path, "md5") == MD5
     assert list(path.parent.iterdir()) == [path]
 
 

@@ -7,10 +7,11 @@ import torch
 from torch.nn import functional as F
 
 from lmttm import fast, model
+from lmttm.augment import Augment
 from lmttm.config import load_config
 from lmttm.data import Split
+from lmttm.engine import Trainer
 from tests.conftest import TINY
-from tests.test_engine import settings
 
 VARIANTS = [
     (*rest, kind, units, radius)
@@ -83,25 +84,31 @@ def test_both_forms_have_the_same_weights():
     assert quick.fast
 
 
+class DoubleSplit(Split):
+    """A split whose volumes come in float64."""
+
+    def inputs(self, chosen):
+        return super().inputs(chosen).double()
+
+
 def test_training_follows_the_plain_form():
     """Three epochs in float64 without dropout: the losses agree to a relative 1e-9."""
-    from lmttm import engine
-
-    config = load_config("demo.json", [*TINY, "model.memory_start=carried"])
-    split = Split(
-        "train", torch.randint(256, (48, 28, 28, 28), dtype=torch.uint8), torch.arange(48) % 2
-    )
+    images = torch.randint(256, (48, 28, 28, 28), dtype=torch.uint8)
+    split = DoubleSplit("train", images, torch.arange(48) % 2)
     losses = []
     for machine in machines("model.memory_start=carried", dtype=torch.float64):
-        optimizer = torch.optim.AdamW(machine.parameters(), lr=1e-3)
-        double = {"prepare": lambda v: v[:, None].double() / 255, "lr_at": lambda step: 1e-3}
-        losses.append([])
-        for epoch in range(3):
-            torch.manual_seed(epoch)
-            loss = engine.train_epoch(
-                machine, split, optimizer=optimizer, **settings(config, epoch=epoch, **double)
-            )
-            losses[-1].append(loss)
+        trainer = Trainer(
+            machine,
+            split,
+            augment=Augment(),
+            optimizer=torch.optim.AdamW(machine.parameters()),
+            lr_at=lambda step: 1e-3,
+            seed=1,
+            batch_size=4,
+            clip_norm=0.5,
+        )
+        torch.manual_seed(0)
+        losses.append([trainer.train_epoch() for _ in range(3)])
     assert losses[1] == pytest.approx(losses[0], rel=1e-9)
 
 

@@ -7,7 +7,14 @@ import torch
 from lmttm.mdu import MLPMDU, MixerMDU, TransformerMDU
 from tests import reference
 
-COMMON = {"dim": 12, "depth": 3, "mlp_ratio": 3, "dropout": 0.0, "share_layers": False}
+COMMON = {
+    "dim": 12,
+    "depth": 3,
+    "mlp_ratio": 3,
+    "dropout": 0.0,
+    "share_layers": False,
+    "drop_path": 0.0,
+}
 
 
 def units():

@@ -82,7 +82,7 @@ def test_a_prediction_depends_on_its_volume_only(start):
     """
     model = tiny_model(f"model.memory_start={start}", "model.drop_r=0.5")
     volumes = torch.rand(32, 1, 28, 28, 28)
-    model.initial_memory.store(torch.randn(4, 4, 2, 16), num_steps=4)
+    model.remember(torch.randn(4, 2, 16), num_steps=4, sound=torch.tensor(True))
     model.eval()
     with torch.no_grad():
         alone = torch.cat([model(volumes[i : i + 1]) for i in range(32)])
@@ -206,7 +206,8 @@ def test_every_combination_trains(tokenizer, memory, mdu, kind, layers, start):
     unit_tokens = 8 // num_units if num_units else 0
     assert trace.memory.shape == (2, num_units, unit_tokens, 16)
     with torch.no_grad():
-        model.initial_memory.store(trace.memory, num_steps=trace.step_logits.shape[1])
+        mean, steps = trace.memory.mean(dim=0), trace.step_logits.shape[1]
+        model.remember(mean, num_steps=steps, sound=torch.tensor(True))
         again = model.run(volumes).memory
         assert again.shape == trace.memory.shape
         if num_units:

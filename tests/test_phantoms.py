@@ -8,10 +8,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lmttm import engine, phantoms
+from lmttm import phantoms
 from lmttm.config import load_config
 from lmttm.data import load_dataset, prepare
 from lmttm.model import build_model
+from train import make_trainer
 
 
 @pytest.fixture(scope="module")
@@ -85,33 +86,16 @@ def test_two_slabs_together_tell_the_class(features):
 @pytest.mark.parametrize("forgetful", [False, True])
 def test_the_machine_needs_its_memory(forgetful):
     """With memory it learns the order of the slabs; zeroed at every step it can not."""
-    config = load_config("demo.json")
+    config = load_config("demo.json", ["fast=false"])  # which asks the cell at each step
     torch.manual_seed(0)
     model = build_model(config)
     if forgetful:
         step = model.cell.forward
         model.cell.forward = lambda memory, inputs, t: step(torch.zeros_like(memory), inputs, t)
     splits = load_dataset(config).splits
-    train = config.train
-    optimizer = engine.make_optimizer(
-        model, name=train.optimizer, lr=train.lr, weight_decay=train.weight_decay
-    )
-    for epoch in range(train.epoch):
-        engine.train_epoch(
-            model,
-            splits["train"],
-            prepare=lambda volumes: prepare(volumes, config),
-            augment=lambda volumes: volumes,
-            optimizer=optimizer,
-            lr_at=lambda step: engine.learning_rate(
-                step, lr=train.lr, warmup_steps=50, total_steps=50 * train.epoch, schedule="cosine"
-            ),
-            epoch=epoch,
-            seed=0,
-            batch_size=config.batch_size,
-            clip_norm=train.clip_norm,
-            progress=False,
-        )
+    trainer = make_trainer(config, splits["train"], model)
+    while trainer.epoch < config.train.epoch:
+        trainer.train_epoch()
     fresh, labels = phantoms.generate(1000, seed=99)
     with torch.no_grad():
         model.eval()

@@ -13,7 +13,7 @@ from tests import reference
 
 
 def test_each_token_is_its_own_patch_and_steps_run_along_depth():
-    tokenizer = PatchTokenizer(in_channels=1, dim=5, patch_size=3, border="crop").double()
+    tokenizer = PatchTokenizer(in_channels=1, dim=5, patch_size=3, stride=3, border="crop").double()
     volume = torch.rand(10, 10, 10, dtype=torch.float64)
     w = {f"tokenizer.{k}": v.numpy() for k, v in tokenizer.state_dict().items()}
     expected = reference.tokenize(volume.numpy(), w, patch=3)
@@ -25,13 +25,13 @@ def test_each_token_is_its_own_patch_and_steps_run_along_depth():
 @pytest.mark.parametrize("kind", [PatchTokenizer, BatchNormTokenizer])
 def test_border_is_left_out_or_padded(kind):
     volume = torch.rand(1, 1, 10, 10, 10)
-    crop = kind(in_channels=1, dim=4, patch_size=4, border="crop").eval()
+    crop = kind(in_channels=1, dim=4, patch_size=4, stride=4, border="crop").eval()
     changed = volume.clone()
     changed[..., 8:] += 1
     assert torch.equal(crop(volume), crop(changed))
     assert crop(volume).shape == (1, *crop.grid(10), 4) == (1, 2, 4, 4)
 
-    pad = kind(in_channels=1, dim=4, patch_size=4, border="pad").eval()
+    pad = kind(in_channels=1, dim=4, patch_size=4, stride=4, border="pad").eval()
     assert not torch.equal(pad(volume), pad(changed))
     assert pad(volume).shape == (1, *pad.grid(10), 4) == (1, 3, 9, 4)
     framed = torch.zeros(1, 1, 12, 12, 12)
@@ -74,7 +74,7 @@ def test_missing_imagenet_weights_are_one_sentence(monkeypatch):
 
 
 def test_batch_norm_tokenizer_is_two_convolutions():
-    tokenizer = BatchNormTokenizer(in_channels=1, dim=6, patch_size=3, border="crop")
+    tokenizer = BatchNormTokenizer(in_channels=1, dim=6, patch_size=3, stride=3, border="crop")
     kinds = [type(layer) for layer in tokenizer.embed]
     assert kinds == [nn.Conv3d, nn.BatchNorm3d, nn.ReLU] * 2
     assert tokenizer(torch.rand(2, 1, 9, 9, 9)).shape == (2, 3, 9, 6)
