@@ -95,10 +95,13 @@ def _opinion(
             progress=sys.stderr.isatty(),
         )
 
+    found = logits(split)
+    if not found.isfinite().all():
+        raise InputError(f"the weights of {config.train.name} give outputs that are not finite")
     temperature = 1.0
     if calibrate:
         temperature = fit_temperature(logits("val"), dataset.splits["val"].labels)
-    return (logits(split).double() / temperature).softmax(dim=1).numpy(), temperature
+    return (found.double() / temperature).softmax(dim=1).numpy(), temperature
 
 
 def _refuse_contradictions(asked: Config, trained: Config, overrides: list[str]) -> None:

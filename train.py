@@ -19,6 +19,7 @@ from lmttm.config import Config, load_config
 from lmttm.data import Dataset, Split, load_dataset, settle, with_distances
 from lmttm.device import enough_memory, fast_in_bf16, make_deterministic, pick_device
 from lmttm.engine import NotFinite, Trainer
+from lmttm.errors import RunError
 from lmttm.interrupt import Interrupted, Interruption, interruption
 from lmttm.model import build_model
 
@@ -175,6 +176,8 @@ def _fit(
 
 def _validate(model: torch.nn.Module, split: Any, config: Config) -> dict[str, float | None]:
     logits = engine.evaluate(model, split, batch_size=config.batch_size)
+    if not logits.isfinite().all():
+        raise RunError("the outputs for the validation split are not finite; lower train.lr")
     labels = split.labels.cpu()
     scores = metrics.score(labels.numpy(), logits.double().softmax(dim=1).numpy())
     return {

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lmttm.config import Config, validate
-from lmttm.errors import InputError
+from lmttm.errors import InputError, one_line
 from lmttm.model import LMTTM, build_model
 from lmttm.storage import digest_of, whole_file, write_text
 
@@ -165,8 +165,7 @@ def load(path: Path) -> Checkpoint:
         _refuse_inflation(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file may raise anything
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise InputError(f"{path} is not a readable checkpoint: {reason}") from None
+        raise InputError(f"{path} is not a readable checkpoint: {one_line(error)}") from None
     fields = {"model": dict, "config": dict, "epoch": int, "validation": dict, "training": dict}
     if not isinstance(content, dict) or any(
         not isinstance(content.get(name), kind) for name, kind in fields.items()

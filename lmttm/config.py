@@ -45,6 +45,12 @@ def _dataset(value: Any) -> Any:
     raise ValueError(f"dataset_name must be one of {', '.join(DATASETS)}, got {value!r}{hint}")
 
 
+def _noise_mode(value: Any) -> Any:
+    """Takes the published spellings: null, None and exp."""
+    spelt = {"None": "none", "exp": "exponential"}
+    return spelt.get(str(value), value) if isinstance(value, str | None) else value
+
+
 def _listed(value: Any) -> Any:
     """`flip_axes=H,W` on the command line is the list ["H", "W"]."""
     if isinstance(value, str):
@@ -112,7 +118,7 @@ class ModelConfig(_Section):
     )
     load_memory_add_noise_mode: Annotated[
         Literal["none", "normal", "uniform", "laplace", "exponential", "gamma", "poisson"],
-        BeforeValidator(lambda v: {"None": "none", None: "none", "exp": "exponential"}.get(v, v)),
+        BeforeValidator(_noise_mode),
     ] = Field("normal", description="distribution of that noise")
     num_heads: _whole(1, 1024) = Field(8, description="attention heads")
     mlp_ratio: _whole(1, 64) = Field(3, description="width of a feed-forward layer, in dim")

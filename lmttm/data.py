@@ -2,7 +2,6 @@
 
 import logging
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from lmttm import phantoms
 from lmttm.config import PHANTOM, Config
 from lmttm.distance import is_mask, signed_distance
 from lmttm.download import fetch
-from lmttm.errors import InputError
+from lmttm.errors import InputError, one_line
 from lmttm.storage import digest_of
 
 log = logging.getLogger("lmttm")
@@ -234,8 +233,10 @@ def _read_npz(path: Path, counts: dict[str, int], size: int, num_classes: int) -
                 labels = _read_array(path, archive, f"{split}_labels", (counts[split], 1))
                 splits[split] = _split(split, images, labels)
                 _check(path.name, splits[split], num_classes)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} can not be read as an npz file: {error}") from None
+    except InputError:
+        raise
+    except Exception as error:  # a damaged or hostile file may raise anything
+        raise InputError(f"{path} can not be read as an npz file: {one_line(error)}") from None
     return splits
 
 

@@ -8,6 +8,11 @@ class RunError(Exception):
     prefix = "error: "
 
 
+def one_line(error: Exception) -> str:
+    """The first line of a foreign error's text, or its kind where it has none."""
+    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+
+
 class InputError(RunError):
     """Something that the user gave (a file, a key, a value) can not be used."""
 

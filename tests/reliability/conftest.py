@@ -1,0 +1,68 @@
+"""What the tests of reliability share: a small run, in this process or in one of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Arguments of a run of 2 epochs of 100 steps that has everything with a state."""
+    return [
+        "demo.json",
+        *TINY,
+        "batch_size=8",
+        "train.epoch=2",
+        "train.save_every=7",
+        "train.ema=0.9",
+        "train.optimizer=Adam",
+        "train.accumulate=2",
+        "model.memory_start=carried",
+        "model.drop_r=0.1",
+        "augment.flip_axes=H,W",
+        "augment.mixup=0.3",
+        "device=cpu",
+        f"output_dir={tmp_path}",
+    ]
+
+
+@pytest.fixture
+def start():
+    """Starts `python train.py` as a process of its own; all are ended with the test."""
+    processes = []
+
+    def start(arguments, **options):
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "train.py", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def wait_for(condition, process, seconds=60):
+    """Waits until a condition holds or the process ends."""
+    deadline = time.monotonic() + seconds
+    while not condition() and process.poll() is None:
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.02)
