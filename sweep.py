@@ -29,6 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         " The file is looked up in config/sweeps/; base=demo.json changes its base."
     )
     parser.add_argument("--test", action="store_true", help="score the test split as well")
+    parser.add_argument(
+        "--folds",
+        type=_folds,
+        default=0,
+        metavar="K",
+        help="cross-validate each cell over K parts of training + validation split",
+    )
     parser.add_argument("--ray", action="store_true", help="run the cells on a Ray cluster")
     parser.add_argument(
         "--gpus-per-cell",
@@ -46,7 +53,7 @@ def _sweep(args: argparse.Namespace) -> int:
     path = sweep.find_sweep(args.config)
     plan = sweep.load_sweep(path, base[-1] if base else None)
     folder = Path(load_config(plan.base, overrides).output_dir).absolute() / path.stem
-    cells = sweep.make_cells(plan, overrides, str(folder))
+    cells = sweep.make_cells(plan, overrides, str(folder), args.folds)
     costs = {cell.name: _cost(cell) for cell in cells}
     splits = ["val", "test"] if args.test else ["val"]
     open_cells = [c for c in cells if not all(sweep.is_finished(c, split) for split in splits)]
@@ -80,6 +87,12 @@ def _sweep(args: argparse.Namespace) -> int:
         print("interrupted; the same command goes on", file=sys.stderr)
         return 130
     return 1 if failures else 0
+
+
+def _folds(text: str) -> int:
+    if not text.isdigit() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 2, got {text}")
+    return int(text)
 
 
 def _cost(cell: Cell) -> tuple[int, float]:
@@ -138,7 +151,7 @@ def run_cell(base: str, cell: Cell, splits: list[str]) -> Outcome:
     folder = cell.config.run_dir
     log = folder.parent / "logs" / f"{cell.name}.log"
     command = [base, *cell.overrides]
-    mode = "--resume" if _is_same_run(cell) else "--replace"
+    mode = "--resume" if sweep.is_begun(cell) else "--replace"
     try:
         with (
             log.open("w", encoding="utf-8") as file,
@@ -156,14 +169,6 @@ def run_cell(base: str, cell: Cell, splits: list[str]) -> Outcome:
         cli.log_to(sys.stderr)  # the runs logged to the file that is closed now
     errors = [line for line in log.read_text(encoding="utf-8").splitlines() if "error:" in line]
     return cell.name, code, errors[-1].removeprefix("error: ") if errors else ""
-
-
-def _is_same_run(cell: Cell) -> bool:
-    """Whether the cell's folder holds a part of this very run."""
-    try:
-        return load_config((cell.config.run_dir / "config.json").resolve()) == cell.config
-    except InputError:
-        return False
 
 
 if __name__ == "__main__":

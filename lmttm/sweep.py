@@ -104,16 +104,17 @@ def load_sweep(path: Path, base: str | None = None) -> Sweep:
         raise InputError(f"{path.name}: " + "; ".join(faults)) from None
 
 
-def make_cells(sweep: Sweep, overrides: list[str], folder: str) -> list[Cell]:
+def make_cells(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0) -> list[Cell]:
     """All runs of a sweep, each with its validated configuration.
 
     Args:
         sweep: The sweep.
         overrides: `key=value` texts for every cell; they beat the base, the grid beats them.
         folder: The folder of the runs.
+        folds: With 2 or more, each cell is cross-validated: a run for each fold.
 
     Returns:
-        The cells: the last axis varies fastest, then the seed.
+        The cells: the last axis varies fastest, then the seed, then the fold.
 
     Raises:
         InputError: A cell's configuration is not valid, or two cells have one name.
@@ -122,12 +123,16 @@ def make_cells(sweep: Sweep, overrides: list[str], folder: str) -> list[Cell]:
     if sweep.datasets:
         axes = {"dataset": [_dataset(name) for name in sweep.datasets]} | axes
     cells = []
-    for combination in itertools.product(*axes.values(), sweep.seeds):
-        *settings, seed = combination
+    for combination in itertools.product(*axes.values(), sweep.seeds, range(folds or 1)):
+        *settings, seed, fold = combination
         labels = dict(zip(axes, (label for label, _ in settings), strict=True))
-        name = "-".join([*(_safe(label) for label in labels.values()), f"s{seed}"])
-        texts = [text for _, texts in settings for text in texts]
-        texts = (*overrides, *texts, f"seed={seed}", f"output_dir={folder}", f"train.name={name}")
+        parts = [*(_safe(label) for label in labels.values()), f"s{seed}"]
+        texts = [*overrides, *(text for _, texts in settings for text in texts), f"seed={seed}"]
+        if folds:
+            parts.append(f"f{fold}")
+            texts += [f"folds={folds}", f"fold={fold}"]
+        name = "-".join(parts)
+        texts = (*texts, f"output_dir={folder}", f"train.name={name}")
         try:
             config = load_config(sweep.base, texts)
         except InputError as error:
@@ -141,14 +146,17 @@ def make_cells(sweep: Sweep, overrides: list[str], folder: str) -> list[Cell]:
 
 def is_finished(cell: Cell, split: str) -> bool:
     """Whether a cell has been trained with this configuration and scored on a split."""
-    folder = cell.config.run_dir
-    if not (folder / split / "metrics.json").is_file():
-        return False
+    return (cell.config.run_dir / split / "metrics.json").is_file() and is_begun(cell)
+
+
+def is_begun(cell: Cell) -> bool:
+    """Whether the folder of a cell holds a run, or a part of one, with its configuration."""
     try:
-        done = load_config((folder / "config.json").resolve())
+        begun = load_config((cell.config.run_dir / "config.json").resolve())
     except InputError:
         return False
-    return done == cell.config
+    settled = {"distance": begun.distance} if cell.config.distance == "auto" else {}
+    return begun == cell.config.model_copy(update=settled)
 
 
 def cost(config: Config) -> tuple[int, float]:
@@ -165,7 +173,10 @@ def cost(config: Config) -> tuple[int, float]:
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    volumes = torch.empty(2, 1, config.size, config.size, config.size, device="meta")
+    if config.distance == "auto":  # as if off: the data decide when the run starts
+        config = config.model_copy(update={"distance": "off"})
+    channels = 2 if config.distance == "on" else 1
+    volumes = torch.empty(2, channels, *[config.size] * 3, device="meta")
     with torch.device("meta"):
         model = build_model(config).requires_grad_(False)
     # In training mode, since the counter does not see torch's fused attention layer; without
@@ -196,6 +207,7 @@ def collect(
             continue
         folder = cell.config.run_dir
         row: dict[str, Any] = {"cell": cell.name, **cell.labels, "seed": cell.config.seed}
+        row |= {"fold": cell.config.fold} if cell.config.folds else {}
         for split in splits:
             scores = json.loads((folder / split / "metrics.json").read_text(encoding="utf-8"))
             row |= {f"{split}_{score}": scores[score] for score in SCORES}
@@ -242,7 +254,7 @@ def to_markdown(rows: list[dict], axes: list[str], splits: list[str]) -> str:
     columns = [f"{split}_{score}" for split in splits for score in SCORES]
     groups = group(rows, axes)
     shown = {key: {c: _summary(members, c) for c in columns} for key, members in groups.items()}
-    head = [*axes, "seeds", *columns, "parameters", "GFLOP/volume", "s/epoch"]
+    head = [*axes, "runs", *columns, "parameters", "GFLOP/volume", "s/epoch"]
     lines = [_row(head), _row(["---"] * len(head))]
     for key, members in groups.items():
         same = [k for k in groups if "dataset" not in axes or k[0] == key[0]]
@@ -265,23 +277,28 @@ def _paired(groups: dict, axes: list[str], columns: list[str]) -> str:
         lines = []
         for key, members in groups.items():
             first = next(k for k in groups if k[:-1] == key[:-1])
-            reference = {member["seed"]: member[column] for member in groups[first]}
+            reference = {_partner(member): member[column] for member in groups[first]}
             pairs = [
-                member[column] - reference[member["seed"]]
+                member[column] - reference[_partner(member)]
                 for member in members
-                if reference.get(member["seed"]) is not None and member[column] is not None
+                if reference.get(_partner(member)) is not None and member[column] is not None
             ]
             if key != first and len(pairs) > 1:
                 low, high = interval(pairs)
                 told = [f"{np.mean(pairs):+.3f}", f"{low:+.3f} to {high:+.3f}", str(len(pairs))]
                 lines.append(_row([*key, first[-1], *told]))
         if lines:
-            head = [*axes, "against", f"difference in {column}", "95 % interval", "seeds"]
+            head = [*axes, "against", f"difference in {column}", "95 % interval", "pairs"]
             blocks += ["", _row(head), _row(["---"] * len(head)), *lines]
     if not blocks:
         return ""
-    title = "\nPaired differences over seeds (Student's t interval of the mean difference):\n"
+    title = "\nPaired differences, seed by seed (Student's t interval of the mean difference):\n"
     return title + "\n".join(blocks) + "\n"
+
+
+def _partner(row: dict) -> tuple[int, int | None]:
+    """What two runs have in common that are compared: the seed, and the fold if there is one."""
+    return row["seed"], row.get("fold")
 
 
 def interval(differences: list[float]) -> tuple[float, float]:
