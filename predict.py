@@ -1,23 +1,28 @@
-"""Scores a trained run: python predict.py base.json [key=value ...] [--split test]."""
+"""Scores a trained run: python predict.py base.json [key=value ...] [--split test].
+
+Or classifies volumes of your own: python predict.py base.json --input scan.nii.gz folder/
+"""
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from lmttm import checkpoint, cli, engine, metrics, report
+from lmttm import checkpoint, cli, engine, figures, metrics, report
 from lmttm.augment import all_flips
 from lmttm.calibrate import fit_temperature
 from lmttm.checkpoint import BEST, Checkpoint
-from lmttm.config import Config, differences, load_config, overridden_keys
-from lmttm.data import SPLITS, Dataset, load_dataset, with_distances
+from lmttm.config import Config, differences, is_own, load_config, overridden_keys
+from lmttm.data import SPLITS, Dataset, Split, class_names, load_dataset, with_distances
 from lmttm.device import enough_memory, make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.storage import write_text
+from lmttm.volumes import Cut, Statistics, read, to_cube
 
 # What predict takes from the configuration; the rest is the checkpoint's.
 _FROM_CONFIG = ("root", "device", "batch_size", "output_dir")
@@ -33,16 +38,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--calibrate", action="store_true", help="fit a temperature on the validation split"
     )
+    own = parser.add_argument_group("volumes of your own (see the README)")
+    own.add_argument(
+        "--input", nargs="+", metavar="PATH", help="NIfTI, npy, npz, or a folder of DICOM slices"
+    )
+    own.add_argument("--axes", default="xyz", help="which axes become D, H, W (default: xyz)")
+    own.add_argument("--centre", type=_numbers(3), metavar="D,H,W", help="of the cube, in mm")
+    own.add_argument("--extent", type=_numbers(1), metavar="MM", help="edge of the cube, in mm")
+    own.add_argument(
+        "--window", type=_numbers(2), metavar="LOW,HIGH", help="intensities that become 0 and 1"
+    )
     return cli.run(_predict, parser, argv)
 
 
+def _numbers(count: int) -> Callable[[str], tuple[float, ...] | float]:
+    def parse(text: str) -> tuple[float, ...] | float:
+        try:
+            values = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            values = ()
+        if len(values) != count or not np.isfinite(values).all():
+            raise argparse.ArgumentTypeError(f"must be {count} numbers, got {text}")
+        return values[0] if count == 1 else values
+
+    return parse
+
+
+def _cut(args: argparse.Namespace) -> Cut:
+    if sorted(args.axes) != ["x", "y", "z"]:
+        raise InputError(f"--axes must be an order of x, y and z, got {args.axes}")
+    if args.extent is not None and args.extent <= 0:
+        raise InputError(f"--extent must be more than 0 mm, got {args.extent:g}")
+    if args.window and args.window[0] >= args.window[1]:
+        low, high = args.window
+        raise InputError(f"--window must go from low to high, got {low:g},{high:g}")
+    return Cut(args.axes, args.centre, args.extent, args.window)
+
+
 def _predict(args: argparse.Namespace) -> int:
+    cut = _cut(args)
     asked = load_config(args.config, args.overrides)
     names = args.runs or [asked.train.name]
     members = [checkpoint.load(Path(asked.output_dir) / name / BEST) for name in names]
     for member in members:
         _refuse_contradictions(asked, member.config, args.overrides)
     _refuse_strangers(members, names)
+    if args.input:
+        return _classify(args, asked, members, names, cut)
     dataset = load_dataset(_config(members[0], asked))
     with enough_memory(asked.batch_size):
         opinions = [_opinion(m, asked, dataset, args.split, args.calibrate) for m in members]
@@ -68,9 +110,74 @@ def _predict(args: argparse.Namespace) -> int:
     csv = report.predictions_csv(labels.tolist(), predictions, probabilities.tolist())
     write_text(folder / "predictions.csv", csv)
     write_text(folder / "metrics.json", json.dumps(scores, indent=2) + "\n")
+    _draw(folder, dataset, dataset.splits[args.split], probabilities)
     print(report.score_table(scores, dataset.class_names))
-    print(f"\nwritten to {folder}: metrics.json, predictions.csv")
+    print(
+        f"\nwritten to {folder}:\n"
+        "  metrics.json, predictions.csv, scores.png, wrong.png (most confidently wrong)"
+    )
     return 0
+
+
+def _draw(folder: Path, dataset: Dataset, split: Split, probabilities: np.ndarray) -> None:
+    labels, images = split.labels.numpy(), split.images.numpy()
+    names = dataset.class_names
+    wrong = figures.most_wrong(labels, probabilities)
+    pictures = {
+        "scores": figures.scores(labels, probabilities, names),
+        "wrong": figures.contact_sheet(images, wrong, labels, probabilities, names),
+    }
+    board = report.TensorBoard(folder.parent / "tensorboard")
+    with contextlib.closing(board):
+        for name, figure in pictures.items():
+            figures.save(folder / f"{name}.png", figure)
+            board.add_figure(f"{split.name}/{name}", figure)
+
+
+def _classify(
+    args: argparse.Namespace, asked: Config, members: list[Checkpoint], names: list[str], cut: Cut
+) -> int:
+    """Classifies volumes of the user's own; files that can not be used are told and left out."""
+    if args.calibrate:
+        raise InputError("--calibrate can not be used with --input")
+    paths, cubes = [], []
+    for path in map(Path, args.input):
+        try:
+            cubes.append(to_cube(read(path), members[0].config.size, cut, str(path)))
+            paths.append(str(path))
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+    if not cubes:
+        return 1
+    split = Split("inputs", torch.from_numpy(np.stack(cubes)), torch.zeros(len(cubes)).long())
+    dataset = Dataset("inputs", (), {"inputs": split})
+    with enough_memory(asked.batch_size):
+        opinions = [_opinion(m, asked, dataset, "inputs", False)[0] for m in members]
+    probabilities = np.mean(opinions, axis=0)
+    classes = _class_names(members[0].config)
+    looks = Statistics.from_dict(members[0].statistics)
+    rows = [
+        {
+            "path": path,
+            "prediction": classes[row.argmax()],
+            "probabilities": dict(zip(classes, row.tolist(), strict=True)),
+            "warnings": looks.warnings(cube) if looks else [],
+        }
+        for path, row, cube in zip(paths, probabilities, cubes, strict=True)
+    ]
+    folder = Path(asked.output_dir) / "+".join(names) / "inputs"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "predictions.json", json.dumps(rows, indent=2) + "\n")
+    write_text(folder / "predictions.csv", report.inputs_csv(rows, classes))
+    print(report.inputs_table(rows))
+    print(f"\nwritten to {folder}: predictions.csv, predictions.json")
+    return 1 if len(paths) < len(args.input) else 0
+
+
+def _class_names(config: Config) -> tuple[str, ...]:
+    if is_own(config.dataset_name):
+        return tuple(f"class {c}" for c in range(config.model.out_class_num))
+    return class_names(config.dataset_name)
 
 
 def _config(member: Checkpoint, asked: Config) -> Config:

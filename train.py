@@ -5,6 +5,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from lmttm import checkpoint, cli, engine, metrics, report, run
+from lmttm import checkpoint, cli, engine, figures, metrics, report, run
 from lmttm.augment import Augment
 from lmttm.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
 from lmttm.config import Config, load_config
@@ -22,6 +23,7 @@ from lmttm.engine import NotFinite, Trainer
 from lmttm.errors import RunError
 from lmttm.interrupt import Interrupted, Interruption, interruption
 from lmttm.model import build_model
+from lmttm.volumes import Statistics
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,6 +122,7 @@ def _fit(
     """Trains to the last epoch, or until a signal asks to stop."""
     folder, num_epochs = config.run_dir, config.train.epoch
     val = with_distances(dataset.splits["val"], config).to(trainer.device)
+    looks = asdict(Statistics.of(dataset.splits["train"].images))
     save = partial(checkpoint.save, config=config)
     best = run.best_of(history)
 
@@ -165,13 +168,22 @@ def _fit(
             if record["best"]:
                 best = record
                 kept = trainer.model_to_keep
-                save(folder / BEST, model=kept, epoch=trainer.epoch, validation=record)
+                save(
+                    folder / BEST,
+                    model=kept,
+                    epoch=trainer.epoch,
+                    validation=record,
+                    statistics=looks,
+                )
             save_last()
             run.write_log(folder, history)
             board.add(record)
             bar.update()
             bar.set_postfix(val_auc=report.number(best["val_auc"]), refresh=False)
             tqdm.write(report.epoch_line(record, num_epochs))
+        picture = figures.curves(history)
+        figures.save(folder / "curves.png", picture)
+        board.add_figure("curves", picture)
 
 
 def _validate(model: torch.nn.Module, split: Any, config: Config) -> dict[str, float | None]:

@@ -32,6 +32,7 @@ class Checkpoint:
         validation: Scores of the validation split after that epoch.
         training: In `last.pth`: what going on needs (`Trainer.state_dict`) and the records of
             all epochs; else empty.
+        statistics: What the training volumes look like; see `volumes.Statistics`.
     """
 
     config: Config
@@ -39,6 +40,7 @@ class Checkpoint:
     epoch: int
     validation: dict[str, Any]
     training: dict[str, Any]
+    statistics: dict[str, Any]
 
     def build(self) -> LMTTM:
         """Rebuilds the model with the saved weights, on the CPU, in evaluation mode.
@@ -86,6 +88,7 @@ def save(
     epoch: int,
     validation: dict[str, Any],
     training: dict[str, Any] | None = None,
+    statistics: dict[str, Any] | None = None,
     previous: Path | None = None,
 ) -> None:
     """Writes a checkpoint, whole or not at all. `torch.load(weights_only=True)` reads it.
@@ -99,6 +102,7 @@ def save(
         epoch: Epochs done.
         validation: Scores of the validation split.
         training: What going on with the training needs.
+        statistics: What the training volumes look like.
         previous: The name that the former file takes once the new one is complete.
 
     Raises:
@@ -110,6 +114,7 @@ def save(
         "epoch": epoch,
         "validation": validation,
         "training": training or {},
+        "statistics": statistics or {},
     }
     with whole_file(path) as temporary:
         try:
@@ -166,7 +171,8 @@ def load(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file may raise anything
         raise InputError(f"{path} is not a readable checkpoint: {one_line(error)}") from None
-    fields = {"model": dict, "config": dict, "epoch": int, "validation": dict, "training": dict}
+    fields = dict.fromkeys(("model", "config", "validation", "training", "statistics"), dict)
+    fields["epoch"] = int
     if not isinstance(content, dict) or any(
         not isinstance(content.get(name), kind) for name, kind in fields.items()
     ):
@@ -177,6 +183,7 @@ def load(path: Path) -> Checkpoint:
         epoch=content["epoch"],
         validation=content["validation"],
         training=content["training"],
+        statistics=content["statistics"],
     )
 
 

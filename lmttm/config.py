@@ -40,9 +40,19 @@ def _dataset(value: Any) -> Any:
     known = {name.lower(): name for name in DATASETS}
     if str(value).lower() in known:
         return known[str(value).lower()]
+    if is_own(str(value)):
+        return value
     close = difflib.get_close_matches(str(value).lower(), known, n=1)
     hint = f"; did you mean {known[close[0]]}?" if close else ""
-    raise ValueError(f"dataset_name must be one of {', '.join(DATASETS)}, got {value!r}{hint}")
+    raise ValueError(
+        f"dataset_name must be one of {', '.join(DATASETS)}, or the path of an npz file or a "
+        f"folder of your own, got {value!r}{hint}"
+    )
+
+
+def is_own(dataset_name: str) -> bool:
+    """Whether a data set is a path, not a name: a labelled set of the user's own."""
+    return dataset_name.endswith(".npz") or "/" in dataset_name or "\\" in dataset_name
 
 
 def _noise_mode(value: Any) -> Any:
@@ -233,7 +243,8 @@ class Config(_Section):
 
     batch_size: _whole(1, 65536) = Field(32, description="volumes of a training step")
     dataset_name: Annotated[str, BeforeValidator(_dataset)] = Field(
-        "AdrenalMNIST3D", description="one of the six MedMNIST 3D data sets or PhantomMNIST3D"
+        "AdrenalMNIST3D",
+        description="one of the six MedMNIST 3D data sets, PhantomMNIST3D, or a path of your own",
     )
     root: str = Field("./datasets_data/medmnist", description="folder of the npz files")
     size: Literal[28, 64] = Field(28, description="edge of a volume, in voxels")

@@ -1,26 +1,23 @@
 """Volumes and labels: the six MedMNIST 3D data sets and the phantoms, batched by index."""
 
 import logging
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib import format as npy
 from torch import Tensor
 
 from lmttm import phantoms
-from lmttm.config import PHANTOM, Config
+from lmttm.config import PHANTOM, Config, is_own
 from lmttm.distance import is_mask, signed_distance
 from lmttm.download import fetch
-from lmttm.errors import InputError, one_line
+from lmttm.errors import InputError
+from lmttm.labelled import SPLITS, Labelled, read_npz, read_tables
 from lmttm.storage import digest_of
 
 log = logging.getLogger("lmttm")
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -94,6 +91,8 @@ def load_dataset(config: Config) -> Dataset:
     """
     if config.dataset_name == PHANTOM:
         dataset = _phantom()
+    elif is_own(config.dataset_name):
+        dataset = _own(Path(config.dataset_name), config.size)
     else:
         dataset = _medmnist(config.dataset_name, config.size, Path(config.root))
     num_classes = len(dataset.class_names)
@@ -196,11 +195,11 @@ def batches(
 
 
 def _phantom() -> Dataset:
-    splits = {}
+    drawn = {}
     for seed, name in enumerate(SPLITS):
         images, labels = phantoms.generate(phantoms.SPLITS[name], seed)
-        splits[name] = _split(name, images, labels)
-    return Dataset(PHANTOM, class_names(PHANTOM), splits)
+        drawn[name] = images, labels[:, 0].astype(np.int64)
+    return _dataset(PHANTOM, class_names(PHANTOM), drawn)
 
 
 def _medmnist(name: str, size: int, root: Path) -> Dataset:
@@ -217,65 +216,34 @@ def _medmnist(name: str, size: int, root: Path) -> Dataset:
             f"{path} is damaged or altered: its MD5 is {got}, not {md5}; "
             f"delete it, and it is fetched again from {url}"
         )
-    names = class_names(name)
-    counts = {split: info["n_samples"][split] for split in SPLITS}
-    return Dataset(name, names, _read_npz(path, counts, size, len(names)))
+    return _dataset(name, class_names(name), read_npz(path, size, info["n_samples"]))
 
 
-def _read_npz(path: Path, counts: dict[str, int], size: int, num_classes: int) -> dict[str, Split]:
-    """The splits of a file in MedMNIST's form, which is checked before it is loaded."""
-    splits = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for split in SPLITS:
-                cube = (counts[split], size, size, size)
-                images = _read_array(path, archive, f"{split}_images", cube)
-                labels = _read_array(path, archive, f"{split}_labels", (counts[split], 1))
-                splits[split] = _split(split, images, labels)
-                _check(path.name, splits[split], num_classes)
-    except InputError:
-        raise
-    except Exception as error:  # a damaged or hostile file may raise anything
-        raise InputError(f"{path} can not be read as an npz file: {one_line(error)}") from None
-    return splits
+def _own(path: Path, size: int) -> Dataset:
+    """A labelled set of the user's own: an npz in MedMNIST's form, or a folder of tables."""
+    if not path.exists():
+        raise InputError(f"the data set {path} is not there")
+    labelled = read_tables(path, size) if path.is_dir() else read_npz(path, size)
+    num_classes = max(int(labels.max()) for _, labels in labelled.values()) + 1
+    return _dataset(str(path), tuple(f"class {c}" for c in range(num_classes)), labelled)
 
 
-def _read_array(
-    path: Path, archive: zipfile.ZipFile, key: str, shape: tuple[int, ...]
-) -> np.ndarray:
-    """An array of an npz file.
-
-    Nothing in it can run, and no memory is taken before its header says what it should.
-    """
-    if f"{key}.npy" not in archive.namelist():
-        raise InputError(f"{path} has no array {key}")
-    with archive.open(f"{key}.npy") as file:
-        if npy.read_magic(file) != (1, 0):
-            raise ValueError(f"{key} is of an unknown npy version")
-        got, _, dtype = npy.read_array_header_1_0(file)
-    kind = "uint8" if key.endswith("images") else "integers"
-    right_type = dtype == np.uint8 if kind == "uint8" else dtype.kind in "ui"
-    if not right_type or got != shape:
-        raise InputError(
-            f"{path.name}: {key} must be {kind} of shape {shape}, got {dtype} of shape {got}"
-        )
-    with archive.open(f"{key}.npy") as file:
-        return npy.read_array(file, allow_pickle=False)
-
-
-def _check(file: str, split: Split, num_classes: int) -> None:
-    low, high = split.labels.min().item(), split.labels.max().item()
-    if low < 0 or high >= num_classes:
-        raise InputError(
-            f"{file}: {split.name}_labels must be from 0 to {num_classes - 1}, got {low} to {high}"
-        )
-    empty = (split.images.flatten(1).amax(dim=1) == 0).nonzero().flatten().tolist()
-    if empty:
-        shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
-        log.warning(
-            "%s: %d volumes of the %s split are all zero: %s", file, len(empty), split.name, shown
-        )
-
-
-def _split(name: str, images: np.ndarray, labels: np.ndarray) -> Split:
-    return Split(name, torch.from_numpy(images), torch.from_numpy(labels[:, 0].astype(np.int64)))
+def _dataset(name: str, names: tuple[str, ...], labelled: Labelled) -> Dataset:
+    for split, (images, labels) in labelled.items():
+        if labels.min() < 0 or labels.max() >= len(names):
+            raise InputError(
+                f"{name}: {split}_labels must be from 0 to {len(names) - 1}, "
+                f"got {labels.min()} to {labels.max()}"
+            )
+        empty = np.flatnonzero(~images.reshape(len(images), -1).any(axis=1)).tolist()
+        if empty:
+            shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
+            count = len(empty)
+            log.warning(
+                "%s: %d volumes of the %s split are all zero: %s", name, count, split, shown
+            )
+    splits = {
+        split: Split(split, torch.from_numpy(images), torch.from_numpy(labels))
+        for split, (images, labels) in labelled.items()
+    }
+    return Dataset(name, names, splits)

@@ -1,5 +1,8 @@
 """What a person reads of a run: its summary, a line for each epoch, a table of scores."""
 
+import csv
+import functools
+import io
 from pathlib import Path
 from typing import Any
 
@@ -80,31 +83,60 @@ def predictions_csv(labels: list[int], predictions: list[int], probabilities: An
     return "\n".join(",".join(row) for row in [header, *rows]) + "\n"
 
 
+def inputs_table(rows: list[dict[str, Any]]) -> str:
+    """What was found in volumes of the user's own, with the warnings about each."""
+    lines = [f"{'volume':<40} {'prediction':<24} probability"]
+    for row in rows:
+        path, name = row["path"], row["prediction"]
+        short = path if len(path) <= 40 else "..." + path[-37:]
+        lines.append(f"{short:<40} {name[:24]:<24} {row['probabilities'][name]:>11.3f}")
+        lines += [f"  warning: {text}" for text in row["warnings"]]
+    return "\n".join(lines)
+
+
+def inputs_csv(rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> str:
+    """A CSV text: path, prediction, one probability for each class, warnings."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "prediction", *class_names, "warnings"])
+    for row in rows:
+        chances = [f"{row['probabilities'][name]:.8g}" for name in class_names]
+        writer.writerow([row["path"], row["prediction"], *chances, "; ".join(row["warnings"])])
+    return text.getvalue()
+
+
 class TensorBoard:
     """Writes the record of each epoch as TensorBoard events.
 
     Args:
         folder: Where the events go.
-        first_epoch: Events of this epoch and later ones, of an interrupted run, are void.
+        first_epoch: Events of this epoch and later ones, of an interrupted run, are void;
+            None where earlier events are none of ours.
     """
 
-    def __init__(self, folder: Path, first_epoch: int) -> None:
+    def __init__(self, folder: Path, first_epoch: int | None = None) -> None:
         self.folder = folder
         self.first_epoch = first_epoch
-        self.writer = None
+
+    @functools.cached_property
+    def writer(self) -> Any:
+        """Torch's writer, which makes its file when the first event comes."""
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        return SummaryWriter(str(self.folder), purge_step=self.first_epoch)
 
     def add(self, record: dict[str, Any]) -> None:
         """Adds the numbers of one epoch."""
-        if self.writer is None:
-            from torch.utils.tensorboard import SummaryWriter  # slow to import
-
-            self.writer = SummaryWriter(str(self.folder), purge_step=self.first_epoch)
         for key in ("train_loss", "val_loss", "val_auc", "val_acc", "val_balanced_acc", "lr"):
             if record[key] is not None:
                 self.writer.add_scalar(key, record[key], record["epoch"])
         self.writer.flush()
 
+    def add_figure(self, name: str, figure: Any) -> None:
+        """Adds a picture."""
+        self.writer.add_figure(name, figure, close=False)
+
     def close(self) -> None:
         """Ends the events file."""
-        if self.writer is not None:
+        if "writer" in self.__dict__:
             self.writer.close()
