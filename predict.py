@@ -17,8 +17,8 @@ from lmttm import checkpoint, cli, engine, figures, metrics, report
 from lmttm.augment import all_flips
 from lmttm.calibrate import fit_temperature
 from lmttm.checkpoint import BEST, Checkpoint
-from lmttm.config import Config, differences, is_own, load_config, overridden_keys
-from lmttm.data import SPLITS, Dataset, Split, class_names, load_dataset, with_distances
+from lmttm.config import Config, differences, load_config, overridden_keys
+from lmttm.data import SPLITS, Dataset, Split, class_names_of, load_dataset, with_distances
 from lmttm.device import enough_memory, make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.storage import write_text
@@ -154,7 +154,7 @@ def _classify(
     with enough_memory(asked.batch_size):
         opinions = [_opinion(m, asked, dataset, "inputs", False)[0] for m in members]
     probabilities = np.mean(opinions, axis=0)
-    classes = _class_names(members[0].config)
+    classes = class_names_of(members[0].config)
     looks = Statistics.from_dict(members[0].statistics)
     rows = [
         {
@@ -172,12 +172,6 @@ def _classify(
     print(report.inputs_table(rows))
     print(f"\nwritten to {folder}: predictions.csv, predictions.json")
     return 1 if len(paths) < len(args.input) else 0
-
-
-def _class_names(config: Config) -> tuple[str, ...]:
-    if is_own(config.dataset_name):
-        return tuple(f"class {c}" for c in range(config.model.out_class_num))
-    return class_names(config.dataset_name)
 
 
 def _config(member: Checkpoint, asked: Config) -> Config:

@@ -137,6 +137,9 @@ class ModelConfig(_Section):
         True, description="one layer's weights serve all of them (published)"
     )
     norm: Literal["post", "pre"] = Field("post", description="place of LayerNorm in a layer")
+    mark_neighbours: bool = Field(
+        False, description="a learned vector tells the reads of the neighbours apart"
+    )
     drop_path: Share = Field(
         0.0, description="share of volumes that skip a layer of the processing unit in training"
     )

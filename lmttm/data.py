@@ -145,6 +145,17 @@ def class_names(dataset_name: str) -> tuple[str, ...]:
     return tuple(names[key] for key in sorted(names, key=int))
 
 
+def class_names_of(config: Config) -> tuple[str, ...]:
+    """The names of the classes that a configuration's model tells apart."""
+    if is_own(config.dataset_name):
+        return _numbered(config.model.out_class_num)
+    return class_names(config.dataset_name)
+
+
+def _numbered(num_classes: int) -> tuple[str, ...]:
+    return tuple(f"class {number}" for number in range(num_classes))
+
+
 def prepare(volumes: np.ndarray | Tensor, config: Config) -> Tensor:
     """Makes of stored volumes what the model takes.
 
@@ -225,7 +236,7 @@ def _own(path: Path, size: int) -> Dataset:
         raise InputError(f"the data set {path} is not there")
     labelled = read_tables(path, size) if path.is_dir() else read_npz(path, size)
     num_classes = max(int(labels.max()) for _, labels in labelled.values()) + 1
-    return _dataset(str(path), tuple(f"class {c}" for c in range(num_classes)), labelled)
+    return _dataset(str(path), _numbered(num_classes), labelled)
 
 
 def _dataset(name: str, names: tuple[str, ...], labelled: Labelled) -> Dataset:

@@ -1,4 +1,4 @@
-"""Pictures of a run, and of what a sweep found."""
+"""Pictures of a run: how it trained, how it scored, and where it was wrong."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from lmttm.storage import whole_file
 
 # Okabe and Ito's palette, which the colour-blind can tell apart.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-_COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#F0E442", "#000000")
+COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 
 
 def save(path: Path, figure: Any) -> None:
@@ -71,7 +71,7 @@ def scores(labels: np.ndarray, probabilities: np.ndarray, class_names: tuple[str
 
     figure = Figure(figsize=(11, 9), layout="constrained")
     panels = figure.subplots(2, 2)
-    names = [_short(name) for name in class_names]
+    names = [short(name) for name in class_names]
     _confusion(panels[0, 0], labels, probabilities, names)
     # Of two classes the curves of the second tell all, as in MedMNIST's AUC.
     shown = [1] if len(names) == 2 else range(len(names))
@@ -108,8 +108,8 @@ def _roc(panel: Any, labels: np.ndarray, probabilities: np.ndarray, names: list,
             panel.plot(
                 false,
                 true,
-                color=_COLOURS[number % len(_COLOURS)],
-                linestyle="-" if number < len(_COLOURS) else "--",
+                color=COLOURS[number % len(COLOURS)],
+                linestyle="-" if number < len(COLOURS) else "--",
                 label=f"{names[index]}: AUC {auc(false, true):.3f}",
             )
     panel.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
@@ -132,8 +132,8 @@ def _precision_recall(
             panel.plot(
                 recall,
                 precision,
-                color=_COLOURS[number % len(_COLOURS)],
-                linestyle="-" if number < len(_COLOURS) else "--",
+                color=COLOURS[number % len(COLOURS)],
+                linestyle="-" if number < len(COLOURS) else "--",
                 label=f"{names[index]}: AP {average:.3f} (rate {positive.mean():.3f})",
             )
     panel.set_xlabel("recall")
@@ -207,8 +207,8 @@ def contact_sheet(
         panels = sheet.subplots(1, 3)
         predicted = probabilities[index].argmax()
         sheet.suptitle(
-            f"#{index}: {_short(class_names[labels[index]])}, taken for "
-            f"{_short(class_names[predicted])} (p = {probabilities[index, predicted]:.2f})",
+            f"#{index}: {short(class_names[labels[index]])}, taken for "
+            f"{short(class_names[predicted])} (p = {probabilities[index, predicted]:.2f})",
             fontsize=10,
         )
         for axis, (panel, name) in enumerate(zip(panels, "DHW", strict=True)):
@@ -230,78 +230,6 @@ def _centre(volume: np.ndarray) -> tuple[int, ...]:
     return tuple(round((grid * mass).sum() / mass.sum()) for grid in grids)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """A name that fits beside a picture."""
     return name if len(name) <= 24 else name[:22] + "..."
-
-
-def sweep_figure(path: Path, rows: list[dict], axes: list[str], score: str) -> None:
-    """Draws a score over the axes of a sweep: bars for one axis, a heat map for two.
-
-    Args:
-        path: The PNG to write.
-        rows: Rows of `lmttm.sweep.collect`, at least one.
-        axes: Names of the axes; of three or more, all but the last are joined.
-        score: The column that is drawn, such as `val_auc`.
-    """
-    from matplotlib.figure import Figure
-
-    if len(axes) == 2:
-        figure = _heat_map(Figure, rows, axes, score)
-    else:
-        figure = _bars(Figure, rows, axes, score)
-    save(path, figure)
-
-
-def _bars(figure_class: type, rows: list[dict], axes: list[str], score: str):
-    labels = list(dict.fromkeys(", ".join(row[axis] for axis in axes) for row in rows))
-    values = {label: [] for label in labels}
-    for row in rows:
-        if row[score] is not None:
-            values[", ".join(row[axis] for axis in axes)].append(row[score])
-    means = [np.mean(values[label]) if values[label] else 0 for label in labels]
-    spreads = [np.std(values[label], ddof=1) if len(values[label]) > 1 else 0 for label in labels]
-
-    figure = figure_class(figsize=(7, 1.2 + 0.42 * len(labels)))
-    plot = figure.add_subplot()
-    places = np.arange(len(labels))
-    plot.barh(places, means, xerr=spreads, color=BLUE, capsize=3, height=0.6)
-    for place, label in zip(places, labels, strict=True):
-        seeds = values[label]
-        plot.plot(seeds, [place] * len(seeds), "o", color="black", markersize=3, alpha=0.6)
-    plot.set_yticks(places, labels)
-    plot.invert_yaxis()
-    lowest = min((min(v) for v in values.values() if v), default=0)
-    plot.set_xlim(max(0, lowest - 0.1), 1)
-    plot.set_xlabel(f"{score.replace('_', ' ')} (mean, standard deviation; dots: seeds)")
-    plot.grid(axis="x", alpha=0.3)
-    plot.set_axisbelow(True)
-    return figure
-
-
-def _heat_map(figure_class: type, rows: list[dict], axes: list[str], score: str):
-    down, across = (list(dict.fromkeys(row[axis] for row in rows)) for axis in axes)
-    means = np.full((len(down), len(across)), np.nan)
-    for i, first in enumerate(down):
-        for j, second in enumerate(across):
-            found = [
-                row[score]
-                for row in rows
-                if (row[axes[0]], row[axes[1]]) == (first, second) and row[score] is not None
-            ]
-            if found:
-                means[i, j] = np.mean(found)
-
-    figure = figure_class(figsize=(2.2 + 0.9 * len(across), 1.4 + 0.5 * len(down)))
-    plot = figure.add_subplot()
-    image = plot.imshow(means, cmap="cividis", aspect="auto")
-    middle = (np.nanmin(means) + np.nanmax(means)) / 2
-    for (i, j), mean in np.ndenumerate(means):
-        if not np.isnan(mean):
-            colour = "white" if mean < middle else "black"
-            plot.text(j, i, f"{mean:.3f}", ha="center", va="center", color=colour, fontsize=9)
-    plot.set_xticks(range(len(across)), across, rotation=30, ha="right")
-    plot.set_yticks(range(len(down)), down)
-    plot.set_xlabel(axes[1])
-    plot.set_ylabel(axes[0])
-    figure.colorbar(image, label=f"{score.replace('_', ' ')} (mean over seeds)")
-    return figure

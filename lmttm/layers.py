@@ -65,6 +65,10 @@ class TokenLearner(nn.Module):
         """
         return self.pool(self.embed(tokens))
 
+    def weights(self, tokens: Tensor) -> Tensor:
+        """How much each of the j summaries takes of each token: `(b n d)` -> `(b j n)`."""
+        return self.score(tokens).mT.softmax(dim=-1)
+
     def embed(self, tokens: Tensor) -> Embedded:
         """What looks at one token at a time: scores `(... n j)` and values `(... n d)`."""
         return self.score(tokens), self.value(tokens)
@@ -125,6 +129,7 @@ class AttentionSummarizer(nn.Module):
     def __init__(self, *, dim: int, num_tokens: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         check_heads(dim, num_heads)
+        self.dim = dim
         self.num_heads = num_heads
         self.queries = nn.Parameter(torch.empty(num_tokens, dim))
         nn.init.normal_(self.queries, std=0.02)
@@ -138,15 +143,18 @@ class AttentionSummarizer(nn.Module):
         """Summarizes tokens `(b n d)`, for any n, into `(b j d)`."""
         return self.pool(self.embed(tokens))
 
+    def weights(self, tokens: Tensor) -> Tensor:
+        """How much each of the j summaries takes of each token: the mean over the heads."""
+        scores = self._scaled_queries() @ self._heads(self.key(tokens)).mT
+        return scores.softmax(dim=-1).mean(dim=-3)
+
     def embed(self, tokens: Tensor) -> Embedded:
         """What looks at one token at a time: keys and values, each `(... n d)`."""
         return self.key(tokens), self.value(tokens)
 
     def pool(self, *parts: Embedded) -> Tensor:
         """What joins the tokens: attention over all parts' tokens, `(b j d)`."""
-        queries = (
-            self._heads(self.query(self.queries)) / (len(self.queries.T) / self.num_heads) ** 0.5
-        )
+        queries = self._scaled_queries()
         scores = [queries @ self._heads(keys).mT for keys, _ in parts]
         attended = _weighted_sum(scores, [(keys, self._heads(values)) for keys, values in parts])
         return self.dropout(self.output(rearrange(attended, "b h j e -> b j (h e)")))
@@ -159,6 +167,9 @@ class AttentionSummarizer(nn.Module):
         """`embed(x + p)` from `project(x)` and `project(p)`: both maps are linear."""
         (keys, values), (keys_of_places, values_of_places) = projected, positions
         return keys + keys_of_places, values + (values_of_places - self.value.bias)
+
+    def _scaled_queries(self) -> Tensor:
+        return self._heads(self.query(self.queries)) / (self.dim / self.num_heads) ** 0.5
 
     def _heads(self, tokens: Tensor) -> Tensor:
         return rearrange(tokens, "... n (h e) -> ... h n e", h=self.num_heads)

@@ -22,7 +22,7 @@ from lmttm.errors import InputError
 from lmttm.layers import AttentionPool, MeanPool
 from lmttm.mdu import MLPMDU, MixerMDU, TransformerMDU
 from lmttm.memory import InitialMemory, neighbours, next_unit, replace
-from lmttm.read import TriTemporalRead
+from lmttm.read import NeighbourMarks, TriTemporalRead
 from lmttm.tokenizer import BatchNormTokenizer, PatchTokenizer, ResNetTokenizer
 from lmttm.write import EraseAddWrite, SummarizingWrite
 
@@ -212,7 +212,7 @@ def build_model(config: Config) -> LMTTM:
                 positions=model.read_use_positional_embedding,
                 dropout=model.drop_r,
             ),
-            process=_mdu(config, num_tokens=read_tokens),
+            process=_process(config, num_tokens=read_tokens, num_neighbours=near),
             write=_write(
                 config,
                 unit_tokens=unit_tokens,
@@ -254,6 +254,14 @@ def _tokenizer(config: Config) -> PatchTokenizer | ResNetTokenizer:
 
 def _summarizer(config: Config) -> str:
     return "attention" if config.model.memory_mode == "TL-MHA" else "token_learner"
+
+
+def _process(config: Config, *, num_tokens: int, num_neighbours: int) -> nn.Module:
+    mdu = _mdu(config, num_tokens=num_tokens)
+    if not config.model.mark_neighbours or num_neighbours < 2:
+        return mdu
+    marks = NeighbourMarks(num_neighbours=num_neighbours, dim=config.model.dim)
+    return nn.Sequential(marks, mdu)
 
 
 def _mdu(config: Config, *, num_tokens: int) -> nn.Module:

@@ -6,6 +6,30 @@ from torch import Tensor, nn
 from lmttm.layers import Positions, make_summarizer
 
 
+class NeighbourMarks(nn.Module):
+    """Adds to the read tokens of each neighbour a learned vector of its own.
+
+    Without it a processing unit can not tell what it read of the current, the past and the
+    next unit: one summarizer and one position table serve all of them.
+
+    Args:
+        num_neighbours: Units that a step reads, u.
+        dim: Width of a token, d.
+
+    Source: none in the paper, which leaves the reads unmarked.
+    """
+
+    def __init__(self, *, num_neighbours: int, dim: int) -> None:
+        super().__init__()
+        self.marks = nn.Parameter(torch.empty(num_neighbours, dim))
+        nn.init.normal_(self.marks, std=0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Read tokens `(b u*r d)`, neighbour by neighbour; the shape stays."""
+        each = tokens.unflatten(1, (len(self.marks), -1)) + self.marks[:, None]
+        return each.flatten(1, 2)
+
+
 class TriTemporalRead(nn.Module):
     """Reads r tokens from each neighbour: `Z_u = S_r([M_u || I_t] + pos)`, one summarizer.
 

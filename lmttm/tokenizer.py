@@ -40,6 +40,28 @@ class PatchTokenizer(nn.Module):
         side = (size - self.patch_size) // self.stride + 1
         return side, side**2
 
+    def to_voxels(self, weights: Tensor, shape: torch.Size) -> Tensor:
+        """Spreads weights of tokens over the voxels of their patches.
+
+        Args:
+            weights: `(b t n)`.
+            shape: Of a volume, D H W.
+
+        Returns:
+            `(b D H W)`: in each voxel the sum of its patches' weights, each divided by the
+            voxels of a patch, so that the total stays; 0 where no patch reaches.
+        """
+        side = round(weights.shape[2] ** 0.5)
+        grid = rearrange(weights, "b t (h w) -> b 1 t h w", h=side)
+        kernel = weights.new_full((1, 1, *[self.patch_size] * 3), self.patch_size**-3)
+        spread = F.conv_transpose3d(grid, kernel, stride=self.stride)[:, 0]
+        if self.border == "pad":
+            before = [self._missing(edge) // 2 for edge in shape]
+            cut = [slice(b, b + edge) for b, edge in zip(before, shape, strict=True)]
+            return spread[:, cut[0], cut[1], cut[2]]
+        behind = [edge - got for edge, got in zip(shape, spread.shape[1:], strict=True)]
+        return F.pad(spread, [side for missing in reversed(behind) for side in (0, missing)])
+
     def _missing(self, edge: int) -> int:
         """Voxels that an axis needs to end with a patch."""
         return -(edge - self.patch_size) % self.stride
@@ -137,3 +159,10 @@ class ResNetTokenizer(nn.Module):
         features = self.backbone(rearrange(volumes, "b c D H W -> (b D) c H W"))
         tokens = rearrange(features, "(b t) e h w -> b t (h w) e", b=len(volumes))
         return self.project(tokens)
+
+    def to_voxels(self, weights: Tensor, shape: torch.Size) -> Tensor:
+        """Spreads weights of tokens `(b t n)` over the voxels `(b D H W)` that they cover."""
+        side = round(weights.shape[2] ** 0.5)
+        planes = rearrange(weights, "b t (h w) -> b t h w", h=side)
+        share = side**2 / (shape[1] * shape[2])
+        return share * F.interpolate(planes, size=tuple(shape[1:]), mode="bilinear")
