@@ -50,7 +50,7 @@ def _train(args: argparse.Namespace) -> int:
         run.start(config, going_on=last is not None)
         trainer = make_trainer(config, dataset.splits["train"], model.to(device))
         history = _go_on(last, trainer) if last else []
-        if trainer.epoch >= config.train.epoch:
+        if run.is_over(config, history):
             print(f"{config.run_dir} is finished: {trainer.epoch} epochs are done")
             return 0
         command = " ".join([args.config, *args.overrides])
@@ -60,7 +60,7 @@ def _train(args: argparse.Namespace) -> int:
             except NotFinite as error:
                 error.write(config.run_dir / "not_finite.json")
                 raise
-        if asked.signal and trainer.epoch < config.train.epoch:
+        if asked.signal and not run.is_over(config, history):
             steps = f"epoch {trainer.epoch + 1}, step {trainer.steps_done}"
             text = f"stopped in {steps}; go on with: python train.py {command} --resume"
             raise Interrupted(asked.signal, text)
@@ -155,7 +155,7 @@ def _fit(
             disable=not progress,
         ) as bar,
     ):
-        while trainer.epoch < num_epochs and not asked.signal:
+        while not (run.is_over(config, history) or asked.signal):
             started = time.perf_counter()
             loss = trainer.train_epoch(after_step, progress=progress)
             if loss is None:

@@ -187,6 +187,9 @@ class TrainConfig(_Section):
         "Train", description="the run's folder in output_dir"
     )
     epoch: _whole(1, 1_000_000) = Field(20, description="passes over the training split")
+    stop_auc: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="a validation AUC that ends the training once it is reached; 0: none"
+    )
     optimizer: Annotated[
         Literal["Adam", "AdamW", "RMSprop"], _spelling("Adam", "AdamW", "RMSprop")
     ] = Field("Adam", description="torch's optimizer of that name")

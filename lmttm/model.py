@@ -132,7 +132,7 @@ class LMTTM(nn.Module):
             The logits, the logits of each step and the final memory.
         """
         inputs = self.tokenizer(volumes)
-        memory = self.initial_memory(len(volumes))
+        memory = self.initial_memory(volumes.shape[0])
         outputs, memory = (fast.walk if self.fast else walk)(self.cell, inputs, memory)
         seen = self.pool(outputs)  # b t d
         return Trace(

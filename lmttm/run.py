@@ -132,6 +132,13 @@ def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
     write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in history))
 
 
+def is_over(config: Config, history: list[dict[str, Any]]) -> bool:
+    """Whether a run has all its epochs, or has reached the AUC at which it was to end."""
+    train = config.train
+    best = max((record["val_auc"] or 0.0 for record in history), default=0.0)
+    return len(history) >= train.epoch or 0 < train.stop_auc <= best
+
+
 def best_of(history: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The best epoch: by validation AUC, then the lower loss, then the earlier one."""
     return max(history, key=rank, default=None)

@@ -157,7 +157,7 @@ class ResNetTokenizer(nn.Module):
             `(b t n d)`: each step is one slice along D.
         """
         features = self.backbone(rearrange(volumes, "b c D H W -> (b D) c H W"))
-        tokens = rearrange(features, "(b t) e h w -> b t (h w) e", b=len(volumes))
+        tokens = rearrange(features, "(b t) e h w -> b t (h w) e", b=volumes.shape[0])
         return self.project(tokens)
 
     def to_voxels(self, weights: Tensor, shape: torch.Size) -> Tensor:

@@ -2,7 +2,10 @@
 
 import torch
 
-from lmttm.read import TriTemporalRead
+from lmttm.config import load_config
+from lmttm.model import build_model
+from lmttm.read import NeighbourMarks, TriTemporalRead
+from tests.conftest import TINY
 
 
 def build(unit_tokens=3, **changes):
@@ -47,3 +50,28 @@ def test_positions_can_be_switched_off():
     assert not [name for name, _ in read.named_parameters() if "positions" in name]
     unit, inputs = torch.rand(1, 3, 8), torch.rand(1, 5, 8)
     torch.testing.assert_close(read([unit], inputs), read([unit.flip(1)], inputs.flip(1)))
+
+
+def test_marks_tell_the_reads_of_the_neighbours_apart():
+    """Each neighbour's r tokens get that neighbour's vector."""
+    layer = NeighbourMarks(num_neighbours=3, dim=5)
+    tokens = torch.randn(2, 12, 5)
+    marked = layer(tokens)
+    for unit in range(3):
+        part = slice(4 * unit, 4 * unit + 4)
+        torch.testing.assert_close(marked[:, part], tokens[:, part] + layer.marks[unit])
+
+
+def test_unmarked_reads_can_change_places():
+    """What marks are for: a transformer without them can not tell past from next."""
+    plain, marked = (
+        build_model(load_config("demo.json", [*TINY, f"model.mark_neighbours={on}"])).eval()
+        for on in ("false", "true")
+    )
+    tokens = torch.randn(1, 6, 16)  # three neighbours' two tokens
+    swapped = tokens[:, [0, 1, 4, 5, 2, 3]]
+    for model, same in ((plain, True), (marked, False)):
+        model.double()
+        one = model.cell.process(tokens.double()).mean(dim=1)
+        two = model.cell.process(swapped.double()).mean(dim=1)
+        assert torch.allclose(one, two, rtol=1e-9) == same
