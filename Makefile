@@ -22,8 +22,10 @@ lint: install
 test: install lint
 	$(BIN)/python -m pytest
 
+# The long form: 30 kills, all fuzzing, trainings of minutes. About half an hour.
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+	LMTTM_FUZZ=full $(BIN)/python -m pytest tests/reliability/test_hostile.py
 
 clean:
 	rm -rf .venv *.egg-info .pytest_cache .ruff_cache

@@ -13,11 +13,12 @@ from tqdm import tqdm
 
 import predict
 import train
-from lmttm import cli, figures, sweep
+from lmttm import cli, sweep
 from lmttm.config import load_config
 from lmttm.errors import InputError
 from lmttm.storage import write_text
 from lmttm.sweep import Cell
+from lmttm.sweep_figure import sweep_figure
 
 ROOT = Path(__file__).resolve().parent
 
@@ -79,7 +80,7 @@ def _sweep(args: argparse.Namespace) -> int:
     if rows:
         table = sweep.to_markdown(rows, axes, splits)
         write_text(folder / "results.md", table)
-        figures.sweep_figure(folder / "results.png", rows, axes, f"{splits[-1]}_auc")
+        sweep_figure(folder / "results.png", rows, axes, f"{splits[-1]}_auc")
         print(f"\n{table}\nwritten to {folder}: results.csv, results.md, results.png")
     for name, error in failures.items():
         print(f"cell {name} failed: {error} (see {folder / 'logs' / name}.log)", file=sys.stderr)
