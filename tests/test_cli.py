@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import predict
 import train
@@ -301,3 +302,77 @@ def test_real_data_end_to_end(real_root, tmp_path, capsys):
     assert round(scores["majority"], 3) == 0.768
     assert scores["dataset"] == "AdrenalMNIST3D"
     shutil.rmtree(tmp_path / "real")
+
+
+def test_pictures_are_written(run_dir, arguments):
+    assert predict.main(arguments) == 0
+    for name in ("curves.png", "test/scores.png", "test/wrong.png"):
+        with Image.open(run_dir / name) as picture:
+            assert min(picture.size) > 100
+    events = list((run_dir / "tensorboard").glob("events.*"))
+    tags = {tag for path in events for tag in figures_in(path)}
+    assert {"curves", "test/scores", "test/wrong"} <= tags
+
+
+def figures_in(path):
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    events = EventFileLoader(str(path)).Load()
+    return [value.tag for event in events for value in event.summary.value]
+
+
+def test_an_ensemble_is_the_mean_of_its_members(run_dir, arguments, tmp_path):
+    """Its probabilities are the mean of the runs'."""
+    assert train.main([*arguments, "train.name=other", "seed=5"]) == 0
+    tables = []
+    for name in ("demo", "other"):
+        assert predict.main([*arguments, f"train.name={name}"]) == 0
+        path = tmp_path / name / "test" / "predictions.csv"
+        tables.append(np.genfromtxt(path, delimiter=",", skip_header=1))
+    assert predict.main([*arguments, "--runs", "demo", "other"]) == 0
+    path = tmp_path / "demo+other" / "test" / "predictions.csv"
+    joined = np.genfromtxt(path, delimiter=",", skip_header=1)
+    np.testing.assert_allclose(joined[:, 3:], (tables[0] + tables[1])[:, 3:] / 2, atol=1e-6)
+    scores = json.loads((path.parent / "metrics.json").read_text())
+    assert scores["runs"] == ["demo", "other"]
+    assert scores["seed"] == [3407, 5]
+
+
+def test_an_ensemble_of_different_data_is_refused(run_dir, arguments, capsys):
+    assert train.main([*arguments, "train.name=fold", "folds=3"]) == 0
+    message = refused(predict.main, [*arguments, "--runs", "demo", "fold"], capsys)
+    assert "folds must be the same in all runs, got 0 in demo and 3 in fold" in message
+
+
+def test_calibration_changes_probabilities_but_no_prediction(run_dir, arguments):
+    tables = []
+    for option in ([], ["--calibrate"]):
+        assert predict.main([*arguments, *option]) == 0
+        path = run_dir / "test" / "predictions.csv"
+        tables.append(np.genfromtxt(path, delimiter=",", skip_header=1))
+    assert np.array_equal(tables[0][:, :3], tables[1][:, :3])
+    assert not np.allclose(tables[0][:, 3:], tables[1][:, 3:])
+    scores = json.loads((run_dir / "test" / "metrics.json").read_text())
+    assert scores["temperature"][0] != 1.0
+
+
+def test_flips_at_test_time_are_averaged(run_dir, arguments, tmp_path):
+    flips = ["augment.flip_axes=H,W", "test_flips=true", "train.name=flips"]
+    assert train.main([*arguments, *flips]) == 0
+    assert predict.main([*arguments, "train.name=flips"]) == 0
+    model, config = load_run(tmp_path / "flips")
+    volumes = prepare(load_dataset(config).splits["test"].images, config)
+    with torch.no_grad():
+        logits = sum(model(volumes.flip(axes)) for axes in ([], [3], [4], [3, 4])) / 4
+    path = tmp_path / "flips" / "test" / "predictions.csv"
+    rows = np.genfromtxt(path, delimiter=",", skip_header=1)
+    np.testing.assert_allclose(rows[:, 3:], logits.softmax(dim=1).numpy(), atol=1e-5)
+
+
+def test_training_ends_at_the_auc_that_was_asked_for(tmp_path, arguments, capsys):
+    argv = [*arguments, "train.epoch=5", "train.stop_auc=0.01"]
+    assert train.main(argv) == 0
+    assert len((tmp_path / "demo" / "log.jsonl").read_text().splitlines()) == 1
+    capsys.readouterr()
+    assert train.main([*argv, "--resume"]) == 0
+    assert "is finished: 1 epochs are done" in capsys.readouterr().out

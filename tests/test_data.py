@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from lmttm import phantoms
 from lmttm.config import load_config
-from lmttm.data import batches, load_dataset, prepare
+from lmttm.data import Split, batches, load_dataset, prepare, settle, with_distances
 from lmttm.errors import InputError
 from lmttm.storage import digest_of
 
@@ -144,3 +145,54 @@ def test_batches_hold_each_volume_once_in_file_order():
     shuffled = torch.cat(list(batches(10, 4, torch.Generator().manual_seed(0)))).tolist()
     assert shuffled != list(range(10))
     assert sorted(shuffled) == list(range(10))
+
+
+def test_folds_are_disjoint_and_stratified():
+    """Together the validation folds hold each volume of both splits once, by class."""
+    whole = load_dataset(load_config("demo.json")).splits
+    every = torch.cat([whole["train"].images, whole["val"].images])
+    seen = []
+    for fold in range(5):
+        config = load_config("demo.json", ["folds=5", f"fold={fold}"])
+        splits = load_dataset(config).splits
+        train, val = splits["train"], splits["val"]
+        assert len(train) + len(val) == len(every) == 900
+        assert abs(val.labels.double().mean() - 0.5) < 0.01
+        both = torch.cat([train.images, val.images]).flatten(1).sum(dim=1).sort().values
+        assert torch.equal(both, every.flatten(1).sum(dim=1).sort().values)
+        assert torch.equal(splits["test"].images, whole["test"].images)
+        seen.append(val.images)
+    rows = {bytes(image.numpy()) for image in torch.cat(seen)}
+    assert rows == {bytes(image.numpy()) for image in every}
+
+
+def test_more_folds_than_the_rarest_class_are_refused(monkeypatch):
+    monkeypatch.setattr(phantoms, "SPLITS", {"train": 6, "val": 4, "test": 4})
+    with pytest.raises(InputError, match="folds must be at most 5, the rarest class, got 9"):
+        load_dataset(load_config("demo.json", ["folds=9"]))
+
+
+def test_distance_is_settled_by_the_training_split(fake):
+    config = load_config("demo.json", ["distance=auto"])
+    assert settle(config, load_dataset(config)).distance == "off"
+    masks = official()
+    for split in SHAPES:
+        masks[f"{split}_images"] = (masks[f"{split}_images"] > 128).astype(np.uint8) * 255
+    config = fake(masks).model_copy(update={"distance": "auto"})
+    assert settle(config, load_dataset(config)).distance == "on"
+
+
+def test_the_distance_channel_is_scipys_transform():
+    from scipy.ndimage import distance_transform_edt
+
+    masks = (torch.rand(3, 28, 28, 28, generator=torch.manual_seed(0)) > 0.3).to(torch.uint8) * 255
+    masks[2] = 0
+    config = load_config("base.json", ["distance=on"])
+    ready = prepare(masks, config)
+    assert ready.shape == (3, 2, 28, 28, 28)
+    for mask, channel in zip(masks[:2].numpy() > 0, ready[:2, 1].numpy(), strict=True):
+        expected = (distance_transform_edt(mask) - distance_transform_edt(~mask)) / 28
+        np.testing.assert_allclose(channel, expected, rtol=1e-6)
+    assert not ready[2, 1].any()
+    split = with_distances(Split("test", masks, torch.zeros(3).long()), config)
+    assert torch.equal(split.inputs(torch.arange(3)), ready)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 from medmnist.evaluator import getACC, getAUC
 from sklearn.metrics import balanced_accuracy_score, classification_report, roc_auc_score
 
+from lmttm import metrics
 from lmttm.metrics import score
 
 
@@ -53,3 +55,33 @@ def test_auc_is_none_where_a_class_is_missing(labels, num_classes):
     scores = score(np.array(labels), probabilities)
     assert scores["auc"] is None
     assert len(scores["confusion_matrix"]) == num_classes
+
+
+def test_calibration_error_equals_its_definition():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([1, 1, 1], 200)
+    labels = rng.integers(0, 3, 200)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    expected = 0.0
+    for low in np.arange(15) / 15:
+        inside = (confidence >= low) & (confidence < low + 1 / 15)
+        if inside.any():
+            expected += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    assert metrics.calibration_error(labels, probabilities) == pytest.approx(expected)
+    sure = np.eye(3)[labels]
+    assert metrics.calibration_error(labels, sure) == 0
+
+
+def test_intervals_hold_the_score_and_agree_with_scipy():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 150)
+    score = np.clip(0.3 * labels + 0.35 + 0.3 * rng.standard_normal(150), 0, 1)
+    probabilities = np.stack([1 - score, score], axis=1)
+    found = metrics.intervals(labels, probabilities)
+    right = (probabilities.argmax(axis=1) == labels).astype(float)
+    theirs = scipy.stats.bootstrap((right,), np.mean, method="percentile", random_state=0)
+    assert found["acc"] == pytest.approx(list(theirs.confidence_interval), abs=0.02)
+    low, high = found["auc"]
+    assert low < metrics.auc(labels, probabilities) < high
+    one_class = metrics.intervals(np.zeros(5, int), probabilities[:5])
+    assert one_class["auc"] is None
