@@ -44,8 +44,6 @@ def _explain(args: argparse.Namespace) -> int:
         volume, label = split.images[args.index], split.labels[args.index].item()
         name = f"{args.split}-{args.index}"
     model = saved.build().to(device)
-    if not hasattr(model, "cell"):
-        raise InputError(f"explain shows a memory, which model.model={config.model.model} has not")
     found = explain(model, prepare(volume[None].to(device), config))
     found = type(found)(*(part[0].cpu().numpy() for part in found))
 

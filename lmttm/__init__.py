@@ -2,9 +2,17 @@
 
 from lmttm.checkpoint import load_run
 from lmttm.config import load_config
-from lmttm.data import load_dataset, prepare
+from lmttm.data import load_dataset, prepare, settle
 from lmttm.errors import InputError
 from lmttm.model import build_model
 
-__all__ = ["InputError", "build_model", "load_config", "load_dataset", "load_run", "prepare"]
+__all__ = [
+    "InputError",
+    "build_model",
+    "load_config",
+    "load_dataset",
+    "load_run",
+    "prepare",
+    "settle",
+]
 __version__ = "0.1.0"
