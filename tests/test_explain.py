@@ -41,9 +41,8 @@ def trained():
         seed=0,
         batch_size=8,
     )
-    for _ in range(12):
-        loss = trainer.train_epoch()
-    assert loss < 0.1
+    while trainer.train_epoch() > 0.05:
+        assert trainer.epoch < 40
     return model.eval(), config
 
 

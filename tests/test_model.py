@@ -149,7 +149,8 @@ def test_gpu_and_cpu_agree():
 def check_training_step(model, config: Config):
     """One training step: shapes stay, and every parameter gets a gradient."""
     edge = config.size
-    volumes = torch.rand(2, 1, edge, edge, edge)
+    channels = 2 if config.distance == "on" else 1
+    volumes = torch.rand(2, channels, edge, edge, edge)
     trace = model.run(volumes)
     labels = torch.arange(2) % config.model.out_class_num
     F.cross_entropy(trace.logits, labels).backward()
