@@ -54,8 +54,9 @@ def _explain(args: argparse.Namespace) -> int:
     title += f"taken for {classes[found.probabilities.argmax()]}"
     picture = heatmap.draw(volume.numpy(), found, classes, title)
     figures.save(folder / f"{name}.png", picture)
+    figures.save(folder / f"{name}-tokens.png", heatmap.draw_tokens(volume.numpy(), found, title))
     heatmap.animate(folder / f"{name}.gif", volume.numpy(), found, classes, title)
-    print(f"{title}\nwritten to {folder}: {name}.png, {name}.gif")
+    print(f"{title}\nwritten to {folder}: {name}.png, {name}-tokens.png, {name}.gif")
     return 0
 
 

@@ -17,7 +17,8 @@ class Explanation(NamedTuple):
 
     probabilities: Tensor  # (b classes): the answer
     running: Tensor  # (b t classes): the answer if the volume ended with that step
-    attention: Tensor  # (b D H W): how much the read tokens looked at each voxel
+    token_attention: Tensor  # (b u*r D H W): how much each read token looked at each voxel
+    attention: Tensor  # (b D H W): the mean of it over the read tokens
     shares: Tensor  # (b t u+1): of that looking, what fell on each neighbour (current, past,
     # next, ...) and, last, on the input
     step_effects: Tensor  # (b t): what the logit of the answer loses with an empty slab
@@ -55,12 +56,16 @@ def explain(model: LMTTM, volumes: Tensor) -> Explanation:
     unit_effects = [
         margin(logits) - margin(_answer(model, tokens, blank=slot)[0]) for slot in range(slots)
     ]
-    attention, shares = _looking(model, tokens)
+    looks, shares = _looking(model, tokens)
+    token_attention = torch.stack(
+        [model.tokenizer.to_voxels(look, volumes.shape[2:]) for look in looks.unbind(dim=2)], dim=1
+    )
     counts = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)[:, None]
     return Explanation(
         probabilities=logits.softmax(dim=1),
         running=(step_logits.cumsum(dim=1) / counts).softmax(dim=2),
-        attention=model.tokenizer.to_voxels(attention, volumes.shape[2:]),
+        token_attention=token_attention,
+        attention=token_attention.mean(dim=1),
         shares=shares,
         step_effects=torch.stack(step_effects, dim=1),
         unit_effects=torch.stack(unit_effects, dim=1)
@@ -107,15 +112,23 @@ def _answer(model: LMTTM, tokens: Tensor, blank: int | None = None) -> tuple[Ten
 
 
 def _looking(model: LMTTM, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """The summarizer's softmax weights: on input tokens `(b t n)`, and in shares `(b t u+1)`."""
+    """The summarizer's softmax weights.
+
+    Of each read token on each input token, `(b t u*r n)`, and of all together in shares of
+    the neighbours and the input, `(b t u+1)`.
+    """
     read = model.cell.read
     on_inputs, shares = [], []
     for step, (units, _) in enumerate(_steps(model, tokens)):
         inputs = tokens[:, step]
         views = [torch.cat([unit, inputs], dim=1) for unit in units] or [inputs]
-        looks = [read.summarize.weights(read.positions(view)).mean(dim=1) for view in views]
-        unit_tokens = looks[0].shape[1] - inputs.shape[1]
-        on_inputs.append(sum(look[:, unit_tokens:] for look in looks) / len(looks))
-        on_units = [look[:, :unit_tokens].sum(dim=1) / len(looks) for look in looks if unit_tokens]
-        shares.append(torch.stack([*on_units, on_inputs[-1].sum(dim=1)], dim=1))
+        looks = [read.summarize.weights(read.positions(view)) for view in views]  # b r m+n
+        unit_tokens = looks[0].shape[2] - inputs.shape[1]
+        on_inputs.append(torch.cat([look[:, :, unit_tokens:] for look in looks], dim=1))
+        on_units = [
+            look[:, :, :unit_tokens].sum(dim=2).mean(dim=1) / len(looks)
+            for look in looks
+            if unit_tokens
+        ]
+        shares.append(torch.stack([*on_units, on_inputs[-1].sum(dim=2).mean(dim=1)], dim=1))
     return torch.stack(on_inputs, dim=1), torch.stack(shares, dim=1)

@@ -70,6 +70,37 @@ def draw(volume: np.ndarray, found: Any, class_names: tuple[str, ...], title: st
     return figure
 
 
+def draw_tokens(volume: np.ndarray, found: Any, title: str) -> Any:
+    """Draws where each read token looked, all slabs together.
+
+    Args:
+        volume: `(D H W)` uint8.
+        found: An `Explanation` of the one volume, as arrays without the axis b.
+        title: What stands above.
+
+    Returns:
+        A matplotlib figure: a row for each neighbour, a column for each of its r tokens; the
+        volume and the heat map are both the largest value along depth.
+    """
+    from matplotlib.figure import Figure
+
+    rows = max(1, found.shares.shape[1] - 1)
+    maps = found.token_attention.max(axis=1)
+    columns = len(maps) // rows
+    figure = Figure(figsize=(1.35 * columns + 0.6, 1.45 * rows + 0.5), layout="constrained")
+    figure.suptitle(f"{title}: where each read token looked", fontsize=9)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    shadow = volume.max(axis=0)[None]
+    names = _slot_names(rows)[:rows] if found.shares.shape[1] > 1 else ["input"]
+    for number, panel in enumerate(panels.flat):
+        _overlay(panel, shadow, maps[number][None], 0)
+        if number % columns == 0:
+            panel.set_ylabel(names[number // columns], fontsize=8)
+        if number < columns:
+            panel.set_title(f"token {number + 1}", fontsize=8)
+    return figure
+
+
 def animate(
     path: Path, volume: np.ndarray, found: Any, class_names: tuple[str, ...], title: str
 ) -> None:

@@ -96,6 +96,7 @@ def test_every_variant_can_be_explained(overrides):
     torch.testing.assert_close(found.probabilities, expected.logits.softmax(dim=1))
     torch.testing.assert_close(found.running[:, -1], found.probabilities)
     assert found.attention.shape == (2, 28, 28, 28)
+    torch.testing.assert_close(found.token_attention.mean(dim=1), found.attention)
     assert found.attention.min() >= 0
     # All looking is shared out, and what fell on the input is found again in the voxels.
     torch.testing.assert_close(found.shares.sum(dim=2), torch.ones(2, steps))
@@ -143,6 +144,7 @@ def test_the_command_writes_a_picture_and_an_animation(tmp_path, monkeypatch, ca
     np.save(tmp_path / "mine.npy", np.full((30, 30, 30), 9, np.uint8))
     assert script.main([*argv, "--input", str(tmp_path / "mine.npy")]) == 0
     assert (folder / "mine.png").is_file()
+    assert (folder / "mine-tokens.png").is_file()
     capsys.readouterr()
     assert script.main([*argv, "--index", "20"]) == 2
     assert "--index must be from 0 to 19, got 20" in capsys.readouterr().err
