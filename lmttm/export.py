@@ -45,7 +45,8 @@ def write_onnx(path: Path, model: nn.Module, volumes: Tensor) -> float:
         import onnxscript  # noqa: F401 - torch's exporter needs it
     except ImportError:
         raise InputError("the export needs ONNX: pip install 'lmttm[onnx]'") from None
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for name in ("torch.onnx", "onnxscript", "onnx_ir"):  # what they skip is no news to users
+        logging.getLogger(name).setLevel(logging.ERROR)
     with whole_file(path) as temporary:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's, about its own parts

@@ -93,7 +93,7 @@ class Statistics:
         for name, (value, (low, high)) in found.items():
             margin = 0.25 * (high - low)
             if not low - margin <= value <= high + margin:
-                told.append(f"{name} {value:.3g} is outside training's {low:.3g} to {high:.3g}")
+                told.append(f"{name}: {value:.3g}, in training {low:.3g} to {high:.3g}")
         return told
 
 

@@ -186,7 +186,7 @@ def test_a_volume_unlike_the_training_data_is_told(trained, tmp_path, capsys):
     _, arguments = trained
     np.save(tmp_path / "bright.npy", np.full((28, 28, 28), 250, np.uint8))
     assert predict.main([*arguments, "--input", str(tmp_path / "bright.npy")]) == 0
-    assert "warning: mean intensity 250 is outside training's" in capsys.readouterr().out
+    assert "warning: mean intensity: 250, in training" in capsys.readouterr().out
     looks = Statistics.of(np.random.default_rng(0).integers(0, 99, (5, 4, 4, 4)))
     assert looks.warnings(np.full((4, 4, 4), 50)) == []
 
