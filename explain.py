@@ -31,6 +31,8 @@ def _explain(args: argparse.Namespace) -> int:
     asked = load_config(args.config, args.overrides)
     saved = checkpoint.load(asked.run_dir / BEST)
     config = saved.config.model_copy(update={"root": asked.root, "device": asked.device})
+    if config.model.model == "resnet3d":
+        raise InputError("explain.py follows steps and memory; model.model=resnet3d has neither")
     device = pick_device(config.device)
     make_deterministic(config.seed)
     label = None

@@ -86,8 +86,13 @@ class _Section(BaseModel):
 class ModelConfig(_Section):
     """The machine: tokenizer, memory, Memory Distillation Unit, classifier."""
 
-    model: Annotated[Literal["lmttm", "ttm"], _spelling("lmttm", "ttm")] = Field(
-        "lmttm", description="ttm is the same machine with one unit that is its own neighbourhood"
+    model: Annotated[Literal["lmttm", "ttm", "resnet3d"], _spelling("lmttm", "ttm", "resnet3d")] = (
+        Field(
+            "lmttm",
+            description="ttm is the same machine with one unit that is its own neighbourhood; "
+            "resnet3d is a baseline without memory, which takes only in_channels and out_class_num "
+            "of this section",
+        )
     )
     drop_r: Share = Field(0.2, description="dropout of the summarizers and of the processing unit")
     preprocess_mode: Literal["3d", "3dBN", "resnet18"] = Field("3d", description="tokenizer")
@@ -151,6 +156,16 @@ class ModelConfig(_Section):
     def num_units(self) -> int:
         """Units of the ring, k."""
         return 1 if self.model == "ttm" else self.num_blocks
+
+    @property
+    def in_words(self) -> str:
+        """The model at a glance."""
+        if self.model == "resnet3d":
+            return "resnet3d, torchvision's r3d_18"
+        if self.memory_mode == "none":
+            return f"{self.model} without memory, dim {self.dim}"
+        unit_tokens = self.memory_tokens_size // self.num_units
+        return f"{self.model}, {self.num_units} x {unit_tokens} memory tokens, dim {self.dim}"
 
     @property
     def noise(self) -> str:

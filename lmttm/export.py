@@ -121,8 +121,7 @@ def model_card(
         "",
         "| | |",
         "|---|---|",
-        f"| model | {config.model.model}, memory {config.model.memory_tokens_size} tokens x "
-        f"{config.model.dim}, {parameters:,} weights |",
+        f"| model | {config.model.in_words}, {parameters:,} weights |",
         f"| data | {config.dataset_name}, {config.size}^3 voxels |",
         f"| classes | {', '.join(class_names)} |",
         f"| trained | {config.train.epoch} epochs at most, seed {config.seed}; the weights are "

@@ -11,7 +11,6 @@ Algorithm::
 """
 
 import logging
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,18 +22,12 @@ from lmttm.layers import AttentionPool, MeanPool
 from lmttm.mdu import MLPMDU, MixerMDU, TransformerMDU
 from lmttm.memory import InitialMemory, neighbours, next_unit, replace
 from lmttm.read import NeighbourMarks, TriTemporalRead
+from lmttm.resnet3d import ResNet3D
 from lmttm.tokenizer import BatchNormTokenizer, PatchTokenizer, ResNetTokenizer
+from lmttm.trace import Trace
 from lmttm.write import EraseAddWrite, SummarizingWrite
 
 log = logging.getLogger("lmttm")
-
-
-class Trace(NamedTuple):
-    """What a run of the machine leaves: its answer, and how it came to it."""
-
-    logits: Tensor  # (b classes)
-    step_logits: Tensor  # (b t classes): the classifier on each step's output tokens alone
-    memory: Tensor  # (b k m d): the final memory
 
 
 class Cell(nn.Module):
@@ -167,20 +160,26 @@ def walk(cell: Cell, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(outputs, dim=1), memory
 
 
-def build_model(config: Config) -> LMTTM:
-    """Builds the machine that a configuration describes, with fresh weights.
+def build_model(config: Config) -> LMTTM | ResNet3D:
+    """Builds what a configuration describes, with fresh weights.
 
     Args:
         config: A validated configuration.
 
     Returns:
-        The model, on the CPU, in training mode. LMTTM and TTM are the same classes, and
-        only what the configuration names is built.
+        The model, on the CPU, in training mode: the machine, or the baseline `resnet3d`.
 
     Raises:
         InputError: Pretrained weights are asked for and can not be had, or `distance` is
             still `auto`.
     """
+    if config.model.model == "resnet3d":
+        return ResNet3D(in_channels=_in_channels(config), num_classes=config.model.out_class_num)
+    return _machine(config)
+
+
+def _machine(config: Config) -> LMTTM:
+    """LMTTM and TTM are the same classes, and only what the configuration names is built."""
     model = config.model
     remembers = model.memory_mode != "none"
     num_units = model.num_units if remembers else 0
@@ -233,11 +232,14 @@ def build_model(config: Config) -> LMTTM:
     return machine
 
 
-def _tokenizer(config: Config) -> PatchTokenizer | ResNetTokenizer:
-    model = config.model
+def _in_channels(config: Config) -> int:
     if config.distance == "auto":
         raise InputError("distance=auto is decided by the data: use lmttm.settle(config, dataset)")
-    in_channels = model.in_channels + (config.distance == "on")
+    return config.model.in_channels + (config.distance == "on")
+
+
+def _tokenizer(config: Config) -> PatchTokenizer | ResNetTokenizer:
+    model, in_channels = config.model, _in_channels(config)
     if model.preprocess_mode == "resnet18":
         return ResNetTokenizer(
             in_channels=in_channels, dim=model.dim, pretrained=model.resnet_pretrained

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from lmttm.config import Config
 from lmttm.data import Dataset
 from lmttm.device import describe
-from lmttm.model import LMTTM
 
 
 def number(value: float | None) -> str:
@@ -19,17 +19,15 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def summary(config: Config, dataset: Dataset, model: LMTTM, device: torch.device) -> str:
+def summary(config: Config, dataset: Dataset, model: nn.Module, device: torch.device) -> str:
     """The run at a glance: data set, model, device, folder."""
     counts = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
     parameters = sum(p.numel() for p in model.parameters())
-    m = config.model
-    unit_tokens = m.memory_tokens_size // m.num_units
     majority = dataset.splits["val"].majority_rate()
     rows = {
         "data set": f"{dataset.name}, {config.size}^3 voxels, {len(dataset.class_names)} classes",
         "volumes": f"{counts}; majority rate {majority:.3f} (val)",
-        "model": f"{m.model}, {m.num_units} x {unit_tokens} memory tokens, dim {m.dim}",
+        "model": config.model.in_words,
         "parameters": f"{parameters / 1e6:.3f} M",
         "device": describe(device),
         "run": str(config.run_dir),

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lmttm.config import CONFIG_DIR, Config, load_config, read_json, sentences
 from lmttm.data import class_names
 from lmttm.errors import InputError
+from lmttm.memory import InitialMemory
 from lmttm.model import build_model
 
 SWEEP_DIR = CONFIG_DIR / "sweeps"
@@ -181,7 +182,8 @@ def cost(config: Config) -> tuple[int, float]:
         model = build_model(config).requires_grad_(False)
     # In training mode, since the counter does not see torch's fused attention layer; without
     # the noise on a carried memory, which can not be drawn without memory.
-    model.initial_memory.eval()
+    for module in model.modules():
+        module.training = not isinstance(module, InitialMemory)
     with FlopCounterMode(display=False) as counter:
         model(volumes)
     parameters = sum(parameter.numel() for parameter in model.parameters())
