@@ -64,9 +64,9 @@ def _train(args: argparse.Namespace) -> int:
             steps = f"epoch {trainer.epoch + 1}, step {trainer.steps_done}"
             text = f"stopped in {steps}; go on with: python train.py {command} --resume"
             raise Interrupted(asked.signal, text)
-    best = run.best_of(history)
+    best = run.best_of(config, history)
     print(
-        f"best epoch {best['epoch']}: validation AUC {report.number(best['val_auc'])}, "
+        f"{config.train.keep} epoch {best['epoch']}: validation AUC {report.number(best['val_auc'])}, "
         f"ACC {report.number(best['val_acc'])}\nscore it: python predict.py {command}"
     )
     return 0
@@ -124,7 +124,7 @@ def _fit(
     val = with_distances(dataset.splits["val"], config).to(trainer.device)
     looks = asdict(Statistics.of(dataset.splits["train"].images))
     save = partial(checkpoint.save, config=config)
-    best = run.best_of(history)
+    best = run.best_of(config, history)
 
     def save_last() -> None:
         save(
@@ -163,7 +163,7 @@ def _fit(
             record = {"epoch": trainer.epoch, "lr": trainer.lr, "train_loss": loss}
             record |= _validate(trainer.model_to_keep, val, config)
             record["seconds"] = round(time.perf_counter() - started, 3)
-            record["best"] = best is None or run.rank(record) > run.rank(best)
+            record["best"] = best is None or run.rank(config, record) > run.rank(config, best)
             history.append(record)
             if record["best"]:
                 best = record

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from lmttm.device import keep_freed_memory
 from lmttm.errors import RunError
 
 
@@ -39,6 +40,7 @@ def run(
         130 when interrupted.
     """
     log_to(sys.stderr)
+    keep_freed_memory()
     try:
         return command(arguments.parse_intermixed_args(argv))
     except RunError as error:

@@ -226,6 +226,9 @@ class TrainConfig(_Section):
     ema: Share = Field(
         0.0, description="decay of the averaged weights that are validated and kept; 0: off"
     )
+    keep: Literal["best", "last"] = Field(
+        "best", description="the epoch whose weights best.pth holds: of the best validation AUC"
+    )
     accumulate: _whole(1, 65536) = Field(
         1, description="parts in which a batch passes the model, to take less memory"
     )

@@ -76,20 +76,21 @@ class _EmbeddedWrite:
         unit_tokens, input_tokens = units[0].shape[1], inputs.shape[2]
         lengths = [unit_tokens] * write.num_neighbours + [input_tokens, write.output_tokens]
         *slots, input_places, self.output_places = _tables(write.positions, lengths, inputs)
-        self.slots = [self.summarize.project(places) for places in slots]
+        self.slots = [self.summarize.products(places) for places in slots]
+        self.places = torch.stack(slots)
         self.inputs = _by_step(self.summarize.embed(inputs + input_places))
-        self.units = [self.summarize.project(unit) for unit in units]
+        self.units = [self.summarize.project(unit, self.places) for unit in units]
 
     def __call__(self, near: list[int], target: Tensor, step: int, outputs: Tensor) -> Tensor:
         parts = [
-            self.summarize.embed_sum(self.units[unit], slot)
-            for unit, slot in zip(near, self.slots, strict=True)
+            self.summarize.embed_sum(self.units[unit], self.slots[slot], slot)
+            for slot, unit in enumerate(near)
         ]
         embedded_outputs = self.summarize.embed(outputs + self.output_places)
         return self.summarize.pool(*parts, self.inputs[step], embedded_outputs)
 
     def renew(self, unit: int, tokens: Tensor) -> None:
-        self.units[unit] = self.summarize.project(tokens)
+        self.units[unit] = self.summarize.project(tokens, self.places)
 
 
 class _PlainWrite:

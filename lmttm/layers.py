@@ -9,6 +9,26 @@ from torch.nn import functional as F
 
 # What a summarizer makes of tokens one by one: what weighs them, and what is weighed.
 Embedded = tuple[Tensor, Tensor]
+# What is left of tokens to which positions will be added: two products, a scale for each slot.
+Projected = tuple[tuple[Tensor, Tensor], tuple[Tensor, ...]]
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout` that draws its random numbers quickly on the CPU as well.
+
+    Torch draws one number per entry there and takes longer than for the matrix product
+    before it. Here 64 random bits serve four entries, which rounds the share that is zeroed to
+    a multiple of 1/65536; the others are enlarged by what that share asks for.
+    """
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Zeroes entries of tokens of any shape, in training only; the shape stays."""
+        zeroed = min(round(self.p * 2**16), 2**16 - 1)
+        if not (self.training and zeroed) or tokens.device.type != "cpu":
+            return super().forward(tokens)
+        bits = torch.empty(-(-tokens.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        kept = bits.view(torch.int16)[: tokens.numel()] >= zeroed - 2**15
+        return tokens * kept.view(tokens.shape).to(tokens.dtype).mul_(2**16 / (2**16 - zeroed))
 
 
 class Positions(nn.Module):
@@ -52,7 +72,7 @@ class TokenLearner(nn.Module):
             nn.Linear(dim, num_tokens, bias=False),
         )
         self.value = nn.Sequential(nn.Linear(dim, dim, bias=False), nn.GELU())
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Summarizes.
@@ -77,36 +97,42 @@ class TokenLearner(nn.Module):
         """What joins the tokens: softmax over all parts' tokens, weighted sum `(b j d)`."""
         return self.dropout(_weighted_sum([scores.mT for scores, _ in parts], parts))
 
-    def project(self, tokens: Tensor) -> tuple[Tensor, ...]:
-        """The large products of `embed`, for tokens `(... n d)` to which others are added."""
+    def products(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The large products of `embed` but for LayerNorm's scale; tokens `(... n d)`."""
         norm, linear = self.score[0], self.score[1]
         # LayerNorm subtracts a token's mean; the weight may do so as well.
         weight = linear.weight * norm.weight
         weight = weight - weight.mean(dim=1, keepdim=True)
-        centred = tokens - tokens.mean(dim=-1, keepdim=True)
-        return centred, F.linear(tokens, weight), self.value[0](tokens)
+        return F.linear(tokens, weight), self.value[0](tokens)
 
-    def embed_sum(self, projected: tuple[Tensor, ...], positions: tuple[Tensor, ...]) -> Embedded:
-        """`embed(x + p)` from `project(x)` and `project(p)`, without any large product.
+    def project(self, tokens: Tensor, places: Tensor) -> Projected:
+        """What `embed_sum` needs of tokens `(b n d)` for all their places `(s n d)`.
 
-        Linear(x + p) = Linear(x) + Linear(p), and LayerNorm divides by one scale per token,
-        which can wait until behind the product.
+        Beside the products that is the scale by which LayerNorm would divide each sum x + p,
+        from Var(x + p) = Var(x) + 2 Cov(x, p) + Var(p).
+        """
+        centred = places - places.mean(dim=-1, keepdim=True)
+        covariance = torch.einsum("bnd,snd->sbn", tokens, centred) / tokens.shape[-1]
+        variance = tokens.var(dim=-1, correction=0) + centred.square().mean(dim=-1)[:, None]
+        scales = (variance + 2 * covariance + self.score[0].eps).rsqrt()
+        return self.products(tokens), scales[..., None].unbind()
+
+    def embed_sum(self, projected: Projected, places: tuple[Tensor, Tensor], slot: int) -> Embedded:
+        """`embed(x + p)` without any large product: Linear(x + p) = Linear(x) + Linear(p).
 
         Args:
             projected: What `project` made of tokens `(b n d)`.
-            positions: What it made of their positions `(n d)`.
+            places: What `products` made of their positions in this slot `(n d)`.
+            slot: Which of the places they have.
 
         Returns:
             Scores `(b n j)` and values `(b n d)`.
         """
-        tokens, hidden, values = projected
-        places, hidden_of_places, values_of_places = positions
+        (hidden, values), scales = projected
+        hidden_of_places, values_of_places = places
         norm, linear = self.score[0], self.score[1]
-        mixed = torch.einsum("bnd,nd->bn", tokens, places)[..., None]
-        squares = tokens.square().sum(-1, keepdim=True) + places.square().sum(-1, keepdim=True)
-        scale = ((squares + 2 * mixed) / tokens.shape[-1] + norm.eps).rsqrt()
-        hidden = torch.addcmul(linear.weight @ norm.bias, hidden + hidden_of_places, scale)
-        return self.score[2:](hidden), self.value[1](values + values_of_places)
+        normed = (hidden + hidden_of_places) * scales[slot] + linear.weight @ norm.bias
+        return self.score[2:](normed), self.value[1](values + values_of_places)
 
 
 class AttentionSummarizer(nn.Module):
@@ -137,7 +163,7 @@ class AttentionSummarizer(nn.Module):
         self.key = nn.Linear(dim, dim, bias=False)
         self.value = nn.Linear(dim, dim)
         self.output = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Summarizes tokens `(b n d)`, for any n, into `(b j d)`."""
@@ -159,13 +185,21 @@ class AttentionSummarizer(nn.Module):
         attended = _weighted_sum(scores, [(keys, self._heads(values)) for keys, values in parts])
         return self.dropout(self.output(rearrange(attended, "b h j e -> b j (h e)")))
 
-    def project(self, tokens: Tensor) -> tuple[Tensor, ...]:
-        """The large products of `embed`, for tokens `(... n d)` to which others are added."""
+    def products(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The large products of `embed`; tokens `(... n d)`."""
         return self.embed(tokens)
 
-    def embed_sum(self, projected: tuple[Tensor, ...], positions: tuple[Tensor, ...]) -> Embedded:
-        """`embed(x + p)` from `project(x)` and `project(p)`: both maps are linear."""
-        (keys, values), (keys_of_places, values_of_places) = projected, positions
+    def project(self, tokens: Tensor, places: Tensor) -> Projected:
+        """What `embed_sum` needs of tokens `(b n d)` for all their places `(s n d)`."""
+        return self.products(tokens), ()
+
+    def embed_sum(self, projected: Projected, places: tuple[Tensor, Tensor], slot: int) -> Embedded:
+        """`embed(x + p)` without any large product, since both maps are linear.
+
+        Takes the arguments of `TokenLearner.embed_sum`.
+        """
+        (keys, values), _ = projected
+        keys_of_places, values_of_places = places
         return keys + keys_of_places, values + (values_of_places - self.value.bias)
 
     def _scaled_queries(self) -> Tensor:

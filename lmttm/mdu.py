@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from lmttm.layers import check_heads
+from lmttm.layers import Dropout, check_heads
 
 
 class LayerStack(nn.Module):
@@ -84,20 +84,28 @@ class TransformerMDU(LayerStack):
     ) -> None:
         check_heads(dim, num_heads)
         super().__init__(
-            lambda: nn.TransformerEncoderLayer(
-                dim,
-                num_heads,
-                dim_feedforward=mlp_ratio * dim,
-                dropout=dropout,
-                activation="gelu" if norm == "pre" else "relu",
-                norm_first=norm == "pre",
-                batch_first=True,
-            ),
+            lambda: _transformer_layer(dim, num_heads, mlp_ratio, dropout, norm),
             depth=depth,
             share_layers=share_layers,
             drop_path=drop_path,
             final=nn.LayerNorm(dim) if norm == "pre" else nn.Identity(),
         )
+
+
+def _transformer_layer(
+    dim: int, num_heads: int, mlp_ratio: int, dropout: float, norm: str
+) -> nn.TransformerEncoderLayer:
+    layer = nn.TransformerEncoderLayer(
+        dim,
+        num_heads,
+        dim_feedforward=mlp_ratio * dim,
+        dropout=dropout,
+        activation="gelu" if norm == "pre" else "relu",
+        norm_first=norm == "pre",
+        batch_first=True,
+    )
+    layer.dropout, layer.dropout1, layer.dropout2 = (Dropout(dropout) for _ in range(3))
+    return layer
 
 
 class MixerMDU(LayerStack):
@@ -157,7 +165,7 @@ def _mlp(width: int, hidden: int, dropout: float, *, bias: bool) -> nn.Sequentia
         nn.Linear(width, hidden),
         nn.GELU(),
         nn.Linear(hidden, width, bias=bias),
-        nn.Dropout(dropout),
+        Dropout(dropout),
     )
 
 
@@ -200,11 +208,11 @@ class _ResidualMLP(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(dim, hidden),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.GELU(),
             nn.Linear(hidden, dim),
             nn.GELU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ def summary(config: Config, dataset: Dataset, model: nn.Module, device: torch.de
 
 
 def epoch_line(record: dict[str, Any], num_epochs: int) -> str:
-    """One line about an epoch; a star marks the best so far."""
+    """One line about an epoch; a star marks the one whose weights are kept so far."""
     return (
         f"epoch {record['epoch']:>3}/{num_epochs}  loss {record['train_loss']:.4f}  "
         f"val: loss {record['val_loss']:.4f}  AUC {number(record['val_auc'])}  "

@@ -139,11 +139,13 @@ def is_over(config: Config, history: list[dict[str, Any]]) -> bool:
     return len(history) >= train.epoch or 0 < train.stop_auc <= best
 
 
-def best_of(history: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The best epoch: by validation AUC, then the lower loss, then the earlier one."""
-    return max(history, key=rank, default=None)
+def best_of(config: Config, history: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The epoch whose weights are kept, so far; of equals the earlier one."""
+    return max(history, key=lambda record: rank(config, record), default=None)
 
 
-def rank(record: dict[str, Any]) -> tuple[float, float]:
-    """What makes an epoch better than another; of equals the earlier one stays the best."""
+def rank(config: Config, record: dict[str, Any]) -> tuple[float, float]:
+    """What makes an epoch better than another: its validation AUC, then its loss; or its age."""
+    if config.train.keep == "last":
+        return (record["epoch"], 0.0)
     return (record["val_auc"] or 0.0, -record["val_loss"])
