@@ -66,8 +66,9 @@ def _train(args: argparse.Namespace) -> int:
             raise Interrupted(asked.signal, text)
     best = run.best_of(config, history)
     print(
-        f"{config.train.keep} epoch {best['epoch']}: validation AUC {report.number(best['val_auc'])}, "
-        f"ACC {report.number(best['val_acc'])}\nscore it: python predict.py {command}"
+        f"{config.train.keep} epoch {best['epoch']}: "
+        f"validation AUC {report.number(best['val_auc'])}, ACC {report.number(best['val_acc'])}\n"
+        f"score it: python predict.py {command}"
     )
     return 0
 
@@ -99,6 +100,7 @@ def make_trainer(config: Config, split: Split, model: torch.nn.Module) -> Traine
         label_smoothing=train.label_smoothing,
         class_weights=split.class_weights() if balanced else None,
         bf16=train.precision == "bf16" or (train.precision == "auto" and fast_in_bf16(device)),
+        compiled=train.compile == "on" or (train.compile == "auto" and device.type == "cuda"),
         ema=train.ema,
     )
 

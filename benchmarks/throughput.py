@@ -18,7 +18,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lmttm import cli, engine
-from lmttm.augment import Augment
 from lmttm.config import Config, load_config
 from lmttm.data import Split
 from lmttm.device import describe, make_deterministic, pick_device
@@ -26,6 +25,7 @@ from lmttm.figures import BLUE, ORANGE, save
 from lmttm.model import build_model
 from lmttm.storage import write_text
 from lmttm.sweep import cost
+from train import make_trainer
 
 # What each sweep varies, over the base of the configuration.
 SWEEPS = {
@@ -53,34 +53,36 @@ def _measure(args: argparse.Namespace) -> int:
     if args.sweep:
         return _sweep(args, config)
     device = pick_device(config.device)
+    edge = 8192 if device.type == "cuda" else 2048
     result: dict[str, Any] = {
         "device": describe(device),
         "torch": torch.__version__,
         "batch_size": config.batch_size,
         "repeats": args.repeats,
         "matrix_gflops": {
-            str(kind).removeprefix("torch."): _matrix_rate(kind, device)
+            str(kind).removeprefix("torch."): _matrix_rate(kind, device, *[edge] * 3)
+            for kind in (torch.float32, torch.bfloat16)
+        },
+        "largest_product_gflops": {
+            str(kind).removeprefix("torch."): _matrix_rate(kind, device, *_largest_product(config))
             for kind in (torch.float32, torch.bfloat16)
         },
     }
     print(json.dumps(result, indent=2))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    for fast in (True, False):  # the fast form first: its peak of memory is not the plain one's
+    before = _peak_gib(device)
+    for fast in (True, False):  # the fast form in fp32 first: the peak of memory is its own
         form = "fast" if fast else "plain"
         result[form] = {
             "gflop_per_volume": round(cost(config.model_copy(update={"fast": fast}))[1], 3)
         }
         for precision in ("fp32", "bf16"):
-            seconds = _train_seconds(config, device, args.repeats, fast, precision == "bf16")
+            formed = _form(config, fast=fast, bf16=precision == "bf16")
+            seconds = _train_seconds(formed, device, args.repeats)
             result[form][f"training_{precision}"] = _rate(seconds, config.batch_size)
-        seconds = _inference_seconds(config, device, args.repeats, fast)
+            result.setdefault("training_gib_above_start", round(_peak_gib(device) - before, 2))
+        seconds = _inference_seconds(_form(config, fast=fast), device, args.repeats)
         result[form]["inference_fp32"] = _rate(seconds, config.batch_size)
-        if fast and device.type == "cpu":
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            result["training_gib_above_start"] = round(peak - before, 2)
         print(json.dumps({form: result[form]}, indent=2))
-    if device.type == "cuda":
-        result["peak_gib"] = round(torch.cuda.max_memory_allocated(device) / 2**30, 2)
     for name in ("training_fp32", "training_bf16"):
         work = 3 * result["fast"]["gflop_per_volume"] * result["fast"][name]["volumes_per_second"]
         rate = result["matrix_gflops"]["float32" if name.endswith("32") else "bfloat16"]
@@ -98,7 +100,7 @@ def _sweep(args: argparse.Namespace, config: Config) -> int:
     for value in values:
         varied = load_config(args.config, [*args.overrides, f"{key}={value}"])
         device = pick_device(varied.device)
-        times = _train_seconds(varied, device, args.repeats, True, False)
+        times = _train_seconds(_form(varied, fast=True), device, args.repeats)
         steps = build_model(varied).tokenizer.grid(varied.size)[0]
         place = steps if args.sweep == "steps" else value
         rows.append({"value": place, "seconds": statistics.median(times)})
@@ -146,12 +148,27 @@ def _timed(call: Callable[[], Any], repeats: int, device: torch.device) -> list[
     return seconds
 
 
-def _matrix_rate(kind: torch.dtype, device: torch.device) -> float:
-    """GFLOP/s of a large matrix product."""
-    edge = 8192 if device.type == "cuda" else 2048
-    left, right = (torch.randn(edge, edge, device=device).to(kind) for _ in range(2))
+def _matrix_rate(
+    kind: torch.dtype, device: torch.device, rows: int, inner: int, columns: int
+) -> float:
+    """GFLOP/s of a matrix product."""
+    left = torch.randn(rows, inner, device=device).to(kind)
+    right = torch.randn(inner, columns, device=device).to(kind)
     seconds = statistics.median(_timed(lambda: left @ right, 5, device))
-    return round(2 * edge**3 / seconds / 1e9, 1)
+    return round(2 * rows * inner * columns / seconds / 1e9, 1)
+
+
+def _largest_product(config: Config) -> tuple[int, int, int]:
+    """Rows, inner and outer width of the model's largest product: all input tokens at once."""
+    steps, tokens = build_model(_form(config, fast=True)).tokenizer.grid(config.size)
+    return config.batch_size * steps * tokens, config.model.dim, config.model.dim
+
+
+def _peak_gib(device: torch.device) -> float:
+    """The most memory that was taken so far: the device's, or on the CPU the process's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _split(config: Config, device: torch.device) -> Split:
@@ -161,36 +178,26 @@ def _split(config: Config, device: torch.device) -> Split:
     return Split("train", images, labels).to(device)
 
 
-def _model(config: Config, device: torch.device, fast: bool) -> torch.nn.Module:
+def _form(config: Config, *, fast: bool, bf16: bool = False) -> Config:
+    """The configuration that takes the fast form, or the plain one, which is never compiled."""
+    train = {"precision": "bf16" if bf16 else "fp32"} | ({} if fast else {"compile": "off"})
+    update = {"fast": fast, "distance": "off", "train": config.train.model_copy(update=train)}
+    return config.model_copy(update=update)
+
+
+def _model(config: Config, device: torch.device) -> torch.nn.Module:
     make_deterministic(config.seed)
-    return build_model(config.model_copy(update={"fast": fast, "distance": "off"})).to(device)
+    return build_model(config).to(device)
 
 
-def _train_seconds(
-    config: Config, device: torch.device, repeats: int, fast: bool, bf16: bool
-) -> list[float]:
+def _train_seconds(config: Config, device: torch.device, repeats: int) -> list[float]:
     """Seconds of one training step each: an epoch of a split of one batch."""
-    model = _model(config, device, fast)
-    train = config.train
-    trainer = engine.Trainer(
-        model,
-        _split(config, device),
-        augment=Augment(),
-        optimizer=engine.make_optimizer(
-            model, name=train.optimizer, lr=train.lr, weight_decay=train.weight_decay
-        ),
-        lr_at=lambda step: train.lr,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        bf16=bf16,
-    )
+    trainer = make_trainer(config, _split(config, device), _model(config, device))
     return _timed(trainer.train_epoch, repeats, device)
 
 
-def _inference_seconds(
-    config: Config, device: torch.device, repeats: int, fast: bool
-) -> list[float]:
-    model, split = _model(config, device, fast), _split(config, device)
+def _inference_seconds(config: Config, device: torch.device, repeats: int) -> list[float]:
+    model, split = _model(config, device), _split(config, device)
     return _timed(
         lambda: engine.evaluate(model, split, batch_size=config.batch_size), repeats, device
     )

@@ -235,6 +235,9 @@ class TrainConfig(_Section):
     precision: Literal["fp32", "bf16", "auto"] = Field(
         "fp32", description="of the products in training; auto: bf16 where it is fast"
     )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="compile the passes of training; auto: on a GPU"
+    )
     save_every: _whole(0, 10**9) = Field(
         0, description="steps after which last.pth is saved within an epoch; 0: after epochs only"
     )

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from lmttm.augment import Augment
+from lmttm.compiled import Compiled
 from lmttm.data import Split, batches
 from lmttm.errors import RunError
 from lmttm.storage import write_text
@@ -113,6 +114,7 @@ class Trainer:
         label_smoothing: Share of each label that is spread over all classes, in [0, 1).
         class_weights: Weight of each class in the loss `(classes)`, or None.
         bf16: Whether the products of training are taken in bfloat16.
+        compiled: Whether the passes of the model are compiled; see `Compiled`.
         ema: Decay of the averaged weights, in [0, 1); 0 for none.
 
     Attributes:
@@ -135,6 +137,7 @@ class Trainer:
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
         bf16: bool = False,
+        compiled: bool = False,
         ema: float = 0.0,
     ) -> None:
         self.model = model
@@ -149,6 +152,8 @@ class Trainer:
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
         self.bf16 = bf16
+        # Graphs would overwrite the gradients that a batch's parts add up.
+        self.run = Compiled(model.run, graphs=accumulate == 1) if compiled else model.run
         self.averaged = (
             AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema)).requires_grad_(False)
             if ema
@@ -230,7 +235,7 @@ class Trainer:
             share = len(part) / len(chosen)
             volumes, mixing = self.augment(self.split.inputs(part))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                trace = self.model.run(volumes)
+                trace = self.run(volumes)
                 part_loss = share * self._loss(trace.logits, self.split.labels[part], mixing)
             part_loss.backward()
             loss += part_loss.detach()

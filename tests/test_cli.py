@@ -153,6 +153,17 @@ def test_the_same_command_twice_gives_the_same_numbers(tmp_path, arguments):
     assert all(torch.equal(value, runs[1][0][key]) for key, value in runs[0][0].items())
 
 
+def test_the_last_epoch_is_kept_where_asked_for(tmp_path, arguments, capsys):
+    """Guards against an earlier epoch, kept because its validation AUC happened to be higher."""
+    assert train.main([*arguments, "train.epoch=3", "train.keep=last"]) == 0
+    assert "last epoch 3: validation AUC" in capsys.readouterr().out
+    kept = checkpoint.load(tmp_path / "demo" / "best.pth")
+    last = checkpoint.load(tmp_path / "demo" / "last.pth")
+    assert kept.epoch == 3
+    for name, weights in last.weights.items():
+        assert torch.equal(weights, kept.weights[name]), name
+
+
 def test_resume_gives_the_uninterrupted_run(tmp_path, arguments, capsys):
     noisy = ["model.memory_start=carried", "model.drop_r=0.2", "augment.shift=2"]
     # With a cosine the first epoch would depend on how many are planned.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmttm.layers import AttentionSummarizer, Positions, TokenLearner, make_summarizer
+from lmttm.layers import AttentionSummarizer, Dropout, Positions, TokenLearner, make_summarizer
 from tests import reference
 
 
@@ -64,3 +64,36 @@ def test_heads_must_share_the_width():
         AttentionSummarizer(dim=10, num_tokens=2, num_heads=4, dropout=0.0)
     with pytest.raises(ValueError, match="token_learner or attention, got 'x'"):
         make_summarizer("x", dim=8, num_tokens=2, num_heads=2, dropout=0.0)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.9999999])
+def test_dropout_zeroes_its_share_and_keeps_the_mean(share):
+    dropout = Dropout(share)
+    tokens = torch.ones(3, 77, 4111, requires_grad=True)
+    dropped = dropout(tokens)
+    dropped.sum().backward()
+    assert torch.equal(dropped, tokens.grad)
+    kept = dropped != 0
+    error = 6 * (share * (1 - share) / tokens.numel()) ** 0.5 + 2**-16
+    assert abs(kept.double().mean().item() - (1 - share)) < error
+    if share < 0.99:
+        assert dropped[kept].unique().item() == pytest.approx(1 / (1 - share), rel=1e-4)
+    assert torch.equal(dropout.eval()(tokens), tokens)
+
+
+def test_dropout_draws_each_entry_by_itself():
+    """Guards against entries that share random bits: neighbours at any of the four places."""
+    kept = (Dropout(0.5)(torch.ones(400_000)) != 0).double().view(-1, 4)
+    assert (torch.corrcoef(kept.T) - torch.eye(4)).abs().max() < 0.02
+    after = torch.stack([kept[:-1, 3], kept[1:, 0]])
+    assert torch.corrcoef(after)[0, 1].abs() < 0.02
+
+
+def test_dropout_repeats_with_the_seed_and_not_otherwise():
+    dropout, tokens = Dropout(0.3), torch.ones(5, 6)
+    torch.manual_seed(7)
+    first, second = dropout(tokens), dropout(tokens)
+    torch.manual_seed(7)
+    assert torch.equal(dropout(tokens), first)
+    assert not torch.equal(first, second)
+    assert torch.equal(Dropout(0.0)(tokens), tokens)
