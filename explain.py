@@ -9,7 +9,7 @@ import torch
 
 from lmttm import checkpoint, cli, figures, heatmap
 from lmttm.checkpoint import BEST
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import SPLITS, class_names_of, load_dataset, prepare
 from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError

@@ -9,7 +9,7 @@ import torch
 
 from lmttm import checkpoint, cli, export
 from lmttm.checkpoint import BEST
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import class_names_of, load_dataset, prepare
 from lmttm.storage import write_text
 

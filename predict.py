@@ -17,7 +17,8 @@ from lmttm import checkpoint, cli, engine, figures, metrics, report
 from lmttm.augment import all_flips
 from lmttm.calibrate import fit_temperature
 from lmttm.checkpoint import BEST, Checkpoint
-from lmttm.config import Config, differences, load_config, overridden_keys
+from lmttm.config import Config, differences
+from lmttm.config_file import load_config, overridden_keys
 from lmttm.data import SPLITS, Dataset, Split, class_names_of, load_dataset, with_distances
 from lmttm.device import enough_memory, make_deterministic, pick_device
 from lmttm.errors import InputError

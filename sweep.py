@@ -14,7 +14,7 @@ from tqdm import tqdm
 import predict
 import train
 from lmttm import cli, sweep
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.errors import InputError
 from lmttm.storage import write_text
 from lmttm.sweep import Cell

@@ -16,7 +16,8 @@ from tqdm import tqdm
 from lmttm import checkpoint, cli, engine, figures, metrics, report, run
 from lmttm.augment import Augment
 from lmttm.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
-from lmttm.config import Config, load_config
+from lmttm.config import Config
+from lmttm.config_file import load_config
 from lmttm.data import Dataset, Split, load_dataset, settle, with_distances
 from lmttm.device import enough_memory, fast_in_bf16, make_deterministic, pick_device
 from lmttm.engine import NotFinite, Trainer

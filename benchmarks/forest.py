@@ -15,7 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lmttm import cli, metrics
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import SPLITS, Split, load_dataset
 from lmttm.distance import MASK_THRESHOLD, is_mask, signed_distance
 from lmttm.errors import InputError

@@ -18,7 +18,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lmttm import cli, engine
-from lmttm.config import Config, load_config
+from lmttm.config import Config
+from lmttm.config_file import load_config
 from lmttm.data import Split
 from lmttm.device import describe, make_deterministic, pick_device
 from lmttm.figures import BLUE, ORANGE, save

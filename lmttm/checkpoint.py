@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from lmttm.config import Config, validate
+from lmttm.config import Config
+from lmttm.config_file import validate
 from lmttm.errors import InputError, one_line
 from lmttm.model import LMTTM, build_model
 from lmttm.storage import digest_of, whole_file, write_text

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lmttm.config import CONFIG_DIR, Config, load_config, read_json, sentences
+from lmttm.config import Config
+from lmttm.config_file import CONFIG_DIR, load_config, read_json, sentences
 from lmttm.data import class_names
 from lmttm.errors import InputError
 from lmttm.memory import InitialMemory

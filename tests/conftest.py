@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lmttm.config import Config, load_config
+from lmttm.config import Config
+from lmttm.config_file import load_config
 
 # Looked for, never needed: a folder with the official npz files beside the checkout.
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "medmnist"

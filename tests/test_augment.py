@@ -7,7 +7,7 @@ import torch
 
 from lmttm import augment
 from lmttm.augment import Augment, all_flips
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import prepare
 from lmttm.distance import signed_distance
 

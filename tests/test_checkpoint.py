@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lmttm import checkpoint, storage
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.errors import InputError, RunError
 from lmttm.model import build_model
 from tests.conftest import TINY

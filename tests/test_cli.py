@@ -11,7 +11,7 @@ from PIL import Image
 import predict
 import train
 from lmttm import checkpoint, load_run, phantoms
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import load_dataset, prepare
 from tests.conftest import TINY
 

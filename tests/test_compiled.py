@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lmttm.compiled import Compiled
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import load_dataset
 from lmttm.model import build_model
 from train import make_trainer

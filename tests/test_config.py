@@ -5,16 +5,8 @@ import logging
 
 import pytest
 
-from lmttm.config import (
-    CONFIG_DIR,
-    DATASETS,
-    Config,
-    differences,
-    load_config,
-    overridden_keys,
-    reference,
-    to_json,
-)
+from lmttm.config import DATASETS, Config, differences, reference, to_json
+from lmttm.config_file import CONFIG_DIR, load_config, overridden_keys
 from lmttm.errors import InputError
 from lmttm.model import build_model
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lmttm import phantoms
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import Split, batches, load_dataset, prepare, settle, with_distances
 from lmttm.errors import InputError
 from lmttm.storage import digest_of

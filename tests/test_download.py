@@ -9,7 +9,7 @@ import urllib.error
 import pytest
 
 from lmttm import download
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import load_dataset
 from lmttm.download import fetch
 from lmttm.errors import InputError

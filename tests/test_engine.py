@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from lmttm import engine
 from lmttm.augment import Augment
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import Split, prepare
 from lmttm.engine import NotFinite, Trainer
 from lmttm.model import build_model

@@ -9,7 +9,7 @@ import explain as script
 import train
 from lmttm import phantoms
 from lmttm.augment import Augment
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import Split, prepare
 from lmttm.engine import Trainer
 from lmttm.explain import explain

@@ -10,7 +10,7 @@ import export as script
 import predict
 import train
 from lmttm import export, load_run, phantoms, prepare
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.errors import RunError
 from lmttm.model import build_model
 from tests.conftest import TINY

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lmttm import fast, model
 from lmttm.augment import Augment
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import Split
 from lmttm.engine import Trainer
 from tests.conftest import TINY

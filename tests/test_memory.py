@@ -4,7 +4,7 @@ import pytest
 import scipy.stats
 import torch
 
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.memory import InitialMemory, neighbours, next_unit, noise_like, replace
 from lmttm.model import build_model
 from tests.conftest import TINY

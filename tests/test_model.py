@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lmttm.config import CONFIG_DIR, Config, load_config
+from lmttm.config import Config
+from lmttm.config_file import CONFIG_DIR, load_config
 from lmttm.model import build_model
 from tests import reference
 from tests.conftest import TINY

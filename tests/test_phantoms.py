@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lmttm import phantoms
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import load_dataset, prepare
 from lmttm.model import build_model
 from train import make_trainer

@@ -2,7 +2,7 @@
 
 import torch
 
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.model import build_model
 from lmttm.read import NeighbourMarks, TriTemporalRead
 from tests.conftest import TINY

@@ -5,7 +5,7 @@ from torchvision.models.video import r3d_18
 
 from lmttm import checkpoint
 from lmttm.augment import Augment
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import Split
 from lmttm.engine import Trainer
 from lmttm.model import build_model

@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 import predict
 import train
 from lmttm import load_run, phantoms, prepare
-from lmttm.config import load_config
+from lmttm.config_file import load_config
 from lmttm.data import load_dataset
 from lmttm.errors import InputError
 from lmttm.volumes import Cut, Scan, Statistics, read, to_cube

@@ -20,7 +20,8 @@ import predict
 import train
 from lmttm import phantoms
 from lmttm.checkpoint import BEST
-from lmttm.config import CONFIG_DIR, Config, load_config
+from lmttm.config import Config
+from lmttm.config_file import CONFIG_DIR, load_config
 from lmttm.data import load_dataset
 from lmttm.errors import InputError, RunError
 from lmttm.storage import digest_of
