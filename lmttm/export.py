@@ -96,6 +96,12 @@ def preprocessing(checkpoint: Checkpoint, class_names: tuple[str, ...]) -> dict[
     }
 
 
+_CHOICE = {
+    "best": "The epoch was chosen by the AUC of the validation split.",
+    "last": "The weights are those of the last epoch; no split was used to choose an epoch.",
+}
+
+
 def model_card(
     checkpoint: Checkpoint, class_names: tuple[str, ...], scores: dict[str, Any] | None
 ) -> str:
@@ -110,9 +116,7 @@ def model_card(
         The text.
     """
     config = checkpoint.config
-    parameters = sum(
-        value.numel() for name, value in checkpoint.weights.items() if "running" not in name
-    )
+    parameters = sum(parameter.numel() for parameter in checkpoint.build().parameters())
     validation = checkpoint.validation
     lines = [
         f"# Model card: {config.train.name}",
@@ -121,7 +125,7 @@ def model_card(
         "",
         "| | |",
         "|---|---|",
-        f"| model | {config.model.in_words}, {parameters:,} weights |",
+        f"| model | {config.model.in_words}, {parameters:,} parameters |",
         f"| data | {config.dataset_name}, {config.size}^3 voxels |",
         f"| classes | {', '.join(class_names)} |",
         f"| trained | {config.train.epoch} epochs at most, seed {config.seed}; the weights are "
@@ -131,10 +135,11 @@ def model_card(
         "",
         "## Protocol",
         "",
-        "The epoch was chosen by the AUC of the validation split. ACC is the share of volumes",
-        "whose most probable class is right; AUC is MedMNIST's (of the second class for two",
-        "classes, else the mean of one-versus-rest). Intervals are 95 % bootstrap intervals over",
-        "the volumes: they say nothing about another hospital, scanner or population.",
+        _CHOICE[config.train.keep],
+        "ACC is the share of volumes whose most probable class is right; AUC is MedMNIST's (of",
+        "the second class for two classes, else the mean of one-versus-rest). Intervals are 95 %",
+        "bootstrap intervals over the volumes: they say nothing about another hospital, scanner",
+        "or population.",
         "",
         "## Test scores",
         "",

@@ -30,7 +30,7 @@ def curves(history: list[dict[str, Any]]) -> Any:
     from matplotlib.figure import Figure
 
     epochs = [record["epoch"] for record in history]
-    best = max(record["epoch"] for record in history if record["best"])
+    kept = max(record["epoch"] for record in history if record["best"])
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     panels = figure.subplots(1, 3)
     lines = [
@@ -46,9 +46,9 @@ def curves(history: list[dict[str, Any]]) -> Any:
         marker = "o" if len(epochs) < 3 else None
         panels[panel].plot(epochs, values, style, color=colour, label=label, marker=marker)
     for panel, title in zip(panels, ("loss", "validation scores", "learning rate"), strict=True):
-        panel.axvline(best, color="grey", linewidth=1, linestyle=(0, (1, 3)))
+        panel.axvline(kept, color="grey", linewidth=1, linestyle=(0, (1, 3)))
         panel.set_title(title)
-        panel.set_xlabel(f"epoch (dotted: best, {best})")
+        panel.set_xlabel(f"epoch (dotted: kept, {kept})")
         panel.xaxis.get_major_locator().set_params(integer=True)
         panel.grid(alpha=0.3)
     panels[0].legend()

@@ -28,6 +28,7 @@ def test_a_run_is_exported(tmp_path, monkeypatch, capsys):
     card = (folder / "model_card.md").read_text()
     assert "not for clinical use" in card
     assert "was not scored" in card
+    assert "chosen by the AUC of the validation split" in card
     assert predict.main(argv) == 0
     assert script.main(argv) == 0
     scores = json.loads((tmp_path / "demo" / "test" / "metrics.json").read_text())
@@ -38,6 +39,7 @@ def test_a_run_is_exported(tmp_path, monkeypatch, capsys):
     told = json.loads((folder / "preprocessing.json").read_text())
     assert told["classes"] == list(phantoms.CLASS_NAMES)
     model, config = load_run(tmp_path / "demo")
+    assert f"{sum(p.numel() for p in model.parameters()):,} parameters |" in card
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
     for batch in (1, 3, 40):
         volumes = np.random.default_rng(batch).integers(0, 256, (batch, 28, 28, 28), np.uint8)
