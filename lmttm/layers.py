@@ -28,7 +28,7 @@ class Dropout(nn.Dropout):
             return super().forward(tokens)
         bits = torch.empty(-(-tokens.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         kept = bits.view(torch.int16)[: tokens.numel()] >= zeroed - 2**15
-        return tokens * kept.view(tokens.shape).to(tokens.dtype).mul_(2**16 / (2**16 - zeroed))
+        return tokens * kept.view(tokens.shape).type_as(tokens).mul_(2**16 / (2**16 - zeroed))
 
 
 class Positions(nn.Module):
