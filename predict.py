@@ -212,6 +212,8 @@ def _refuse_contradictions(asked: Config, trained: Config, overrides: list[str])
     for key in overridden_keys(overrides):
         if key in different and key.startswith(("model.", "dataset_name", "size", "distance")):
             was, now = different[key]
+            if now == "auto":  # as it was decided in training
+                continue
             raise InputError(f"{key} was {was!r} when the run was trained, got {now!r}")
 
 

@@ -19,7 +19,7 @@ from lmttm.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
 from lmttm.config import Config
 from lmttm.config_file import load_config
 from lmttm.data import Dataset, Split, load_dataset, settle, with_distances
-from lmttm.device import enough_memory, fast_in_bf16, make_deterministic, pick_device
+from lmttm.device import enough_memory, make_deterministic, pick_device, settle_precision
 from lmttm.engine import NotFinite, Trainer
 from lmttm.errors import RunError
 from lmttm.interrupt import Interrupted, Interruption, interruption
@@ -42,7 +42,7 @@ def _train(args: argparse.Namespace) -> int:
     device = pick_device(config.device)
     make_deterministic(config.seed)
     dataset = load_dataset(config)
-    config = settle(config, dataset)
+    config = settle_precision(settle(config, dataset), device)
     model = build_model(config)
     print(report.summary(config, dataset, model, device))
 
@@ -76,8 +76,8 @@ def _train(args: argparse.Namespace) -> int:
 
 def make_trainer(config: Config, split: Split, model: torch.nn.Module) -> Trainer:
     """The trainer that a configuration describes, on the device of the model."""
-    train = config.train
     device = next(model.parameters()).device
+    train = settle_precision(config, device).train
     split = with_distances(split, config).to(device)
     balanced = train.class_weights == "balanced"
     return Trainer(
@@ -100,7 +100,7 @@ def make_trainer(config: Config, split: Split, model: torch.nn.Module) -> Traine
         clip_norm=train.clip_norm,
         label_smoothing=train.label_smoothing,
         class_weights=split.class_weights() if balanced else None,
-        bf16=train.precision == "bf16" or (train.precision == "auto" and fast_in_bf16(device)),
+        bf16=train.precision == "bf16",
         compiled=train.compile == "on" or (train.compile == "auto" and device.type == "cuda"),
         ema=train.ema,
     )

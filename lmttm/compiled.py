@@ -28,6 +28,8 @@ class Compiled:
 
     def __init__(self, function: Callable[[Tensor], Any], *, graphs: bool) -> None:
         self.function = function
+        if torch.are_deterministic_algorithms_enabled():  # which the compiler has to be told
+            torch.use_deterministic_algorithms(True, warn_only=True)
         mode = "reduce-overhead" if graphs else "default"
         self.compiled = torch.compile(function, dynamic=False, mode=mode)
         self.shape: torch.Size | None = None

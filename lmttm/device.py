@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import torch
 
+from lmttm.config import Config
 from lmttm.errors import InputError, RunError
 
 
@@ -40,15 +41,25 @@ def describe(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
-def fast_in_bf16(device: torch.device) -> bool:
-    """Whether products in bfloat16 are taken by units of their own, and so pay.
+def settle_precision(config: Config, device: torch.device) -> Config:
+    """The configuration with `train.precision=auto` decided by the device: bf16 where it pays."""
+    if config.train.precision != "auto":
+        return config
+    decided = {"precision": "bf16" if fast_in_bf16(device) else "fp32"}
+    return config.model_copy(update={"train": config.train.model_copy(update=decided)})
 
-    That is so on a GPU of compute capability 8 or more and on a CPU with AMX. AVX512-BF16
-    alone is not enough: see docs/performance.md.
+
+def fast_in_bf16(device: torch.device) -> bool:
+    """Whether products in bfloat16 are much faster than in fp32 (docs/performance.md).
+
+    That is so on a GPU of compute capability 8 or more, on a CPU with AMX, and on one of AMD's
+    with AVX512-BF16. On Intel's, AVX512-BF16 without AMX was slower than fp32.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    found = torch.cpu.get_capabilities()
+    amd = str(found.get("cpu_name", "")).startswith("AMD")
+    return bool(found.get("amx_bf16") or (amd and found.get("avx512_bf16")))
 
 
 @contextlib.contextmanager
@@ -76,7 +87,10 @@ def make_deterministic(seed: int) -> None:
     """Seeds torch and rules out operations whose result changes from run to run."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As use_deterministic_algorithms(True, warn_only=True), which imports the compiler: a second.
+    torch.set_deterministic_debug_mode("warn")
+    # Or every new tensor would be filled before it is written: a tenth of a training step.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -1,16 +1,14 @@
 """Token summarizers and the position table: the small blocks that read and write share."""
 
+import functools
 from collections.abc import Sequence
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 # What a summarizer makes of tokens one by one: what weighs them, and what is weighed.
 Embedded = tuple[Tensor, Tensor]
-# What is left of tokens to which positions will be added: two products, a scale for each slot.
-Projected = tuple[tuple[Tensor, Tensor], tuple[Tensor, ...]]
 
 
 class Dropout(nn.Dropout):
@@ -49,7 +47,7 @@ class Positions(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Adds the table to tokens `(... n d)`; the shape stays."""
-        return tokens + self.table
+        return tokens + self.table.type_as(tokens)
 
 
 class TokenLearner(nn.Module):
@@ -96,43 +94,6 @@ class TokenLearner(nn.Module):
     def pool(self, *parts: Embedded) -> Tensor:
         """What joins the tokens: softmax over all parts' tokens, weighted sum `(b j d)`."""
         return self.dropout(_weighted_sum([scores.mT for scores, _ in parts], parts))
-
-    def products(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The large products of `embed` but for LayerNorm's scale; tokens `(... n d)`."""
-        norm, linear = self.score[0], self.score[1]
-        # LayerNorm subtracts a token's mean; the weight may do so as well.
-        weight = linear.weight * norm.weight
-        weight = weight - weight.mean(dim=1, keepdim=True)
-        return F.linear(tokens, weight), self.value[0](tokens)
-
-    def project(self, tokens: Tensor, places: Tensor) -> Projected:
-        """What `embed_sum` needs of tokens `(b n d)` for all their places `(s n d)`.
-
-        Beside the products that is the scale by which LayerNorm would divide each sum x + p,
-        from Var(x + p) = Var(x) + 2 Cov(x, p) + Var(p).
-        """
-        centred = places - places.mean(dim=-1, keepdim=True)
-        covariance = torch.einsum("bnd,snd->sbn", tokens, centred) / tokens.shape[-1]
-        variance = tokens.var(dim=-1, correction=0) + centred.square().mean(dim=-1)[:, None]
-        scales = (variance + 2 * covariance + self.score[0].eps).rsqrt()
-        return self.products(tokens), scales[..., None].unbind()
-
-    def embed_sum(self, projected: Projected, places: tuple[Tensor, Tensor], slot: int) -> Embedded:
-        """`embed(x + p)` without any large product: Linear(x + p) = Linear(x) + Linear(p).
-
-        Args:
-            projected: What `project` made of tokens `(b n d)`.
-            places: What `products` made of their positions in this slot `(n d)`.
-            slot: Which of the places they have.
-
-        Returns:
-            Scores `(b n j)` and values `(b n d)`.
-        """
-        (hidden, values), scales = projected
-        hidden_of_places, values_of_places = places
-        norm, linear = self.score[0], self.score[1]
-        normed = (hidden + hidden_of_places) * scales[slot] + linear.weight @ norm.bias
-        return self.score[2:](normed), self.value[1](values + values_of_places)
 
 
 class AttentionSummarizer(nn.Module):
@@ -185,23 +146,6 @@ class AttentionSummarizer(nn.Module):
         attended = _weighted_sum(scores, [(keys, self._heads(values)) for keys, values in parts])
         return self.dropout(self.output(rearrange(attended, "b h j e -> b j (h e)")))
 
-    def products(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The large products of `embed`; tokens `(... n d)`."""
-        return self.embed(tokens)
-
-    def project(self, tokens: Tensor, places: Tensor) -> Projected:
-        """What `embed_sum` needs of tokens `(b n d)` for all their places `(s n d)`."""
-        return self.products(tokens), ()
-
-    def embed_sum(self, projected: Projected, places: tuple[Tensor, Tensor], slot: int) -> Embedded:
-        """`embed(x + p)` without any large product, since both maps are linear.
-
-        Takes the arguments of `TokenLearner.embed_sum`.
-        """
-        (keys, values), _ = projected
-        keys_of_places, values_of_places = places
-        return keys + keys_of_places, values + (values_of_places - self.value.bias)
-
     def _scaled_queries(self) -> Tensor:
         return self._heads(self.query(self.queries)) / (self.dim / self.num_heads) ** 0.5
 
@@ -213,7 +157,8 @@ def _weighted_sum(scores: list[Tensor], parts: Sequence[Embedded]) -> Tensor:
     """Softmax of scores `(... j n)` over all parts' tokens, applied to their values."""
     lengths = [part.shape[-1] for part in scores]
     weights = torch.cat(scores, dim=-1).softmax(dim=-1).split(lengths, dim=-1)
-    return sum(w @ values for w, (_, values) in zip(weights, parts, strict=True))
+    sums = [w @ values for w, (_, values) in zip(weights, parts, strict=True)]
+    return functools.reduce(torch.add, sums)
 
 
 class MeanPool(nn.Module):

@@ -29,7 +29,7 @@ def summary(config: Config, dataset: Dataset, model: nn.Module, device: torch.de
         "volumes": f"{counts}; majority rate {majority:.3f} (val)",
         "model": config.model.in_words,
         "parameters": f"{parameters / 1e6:.3f} M",
-        "device": describe(device),
+        "device": f"{describe(device)}, trained in {config.train.precision}",
         "run": str(config.run_dir),
     }
     return "\n".join(f"{name:<11} {text}" for name, text in rows.items())

@@ -157,8 +157,16 @@ def is_begun(cell: Cell) -> bool:
         begun = load_config((cell.config.run_dir / "config.json").resolve())
     except InputError:
         return False
-    settled = {"distance": begun.distance} if cell.config.distance == "auto" else {}
-    return begun == cell.config.model_copy(update=settled)
+    return begun == _settled_as(begun, cell.config)
+
+
+def _settled_as(begun: Config, asked: Config) -> Config:
+    """A configuration with what it leaves to data and device decided as in a run."""
+    distance = begun.distance if asked.distance == "auto" else asked.distance
+    train = asked.train
+    if train.precision == "auto":
+        train = train.model_copy(update={"precision": begun.train.precision})
+    return asked.model_copy(update={"distance": distance, "train": train})
 
 
 def cost(config: Config) -> tuple[int, float]:
@@ -178,7 +186,8 @@ def cost(config: Config) -> tuple[int, float]:
     if config.distance == "auto":  # as if off: the data decide when the run starts
         config = config.model_copy(update={"distance": "off"})
     channels = 2 if config.distance == "on" else 1
-    volumes = torch.empty(2, channels, *[config.size] * 3, device="meta")
+    # One volume: a batch would share what is embedded once for all of its volumes.
+    volumes = torch.empty(1, channels, *[config.size] * 3, device="meta")
     with torch.device("meta"):
         model = build_model(config).requires_grad_(False)
     # In training mode, since the counter does not see torch's fused attention layer; without
@@ -188,7 +197,7 @@ def cost(config: Config) -> tuple[int, float]:
     with FlopCounterMode(display=False) as counter:
         model(volumes)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return parameters, counter.get_total_flops() / len(volumes) / 1e9
+    return parameters, counter.get_total_flops() / 1e9
 
 
 def collect(

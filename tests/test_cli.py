@@ -184,6 +184,21 @@ def test_resume_gives_the_uninterrupted_run(tmp_path, arguments, capsys):
     assert "is finished: 3 epochs are done" in capsys.readouterr().out
 
 
+def test_a_run_tells_the_precision_that_it_had(tmp_path, arguments, monkeypatch, capsys):
+    """`auto` must not stand in the records of a run; going on with `auto` is no change."""
+    monkeypatch.setattr("lmttm.device.fast_in_bf16", lambda device: True)
+    automatic = [*arguments, "train.precision=auto"]
+    assert train.main([*automatic, "train.epoch=1"]) == 0
+    assert (
+        json.loads((tmp_path / "demo" / "config.json").read_text())["train"]["precision"] == "bf16"
+    )
+    assert "trained in bf16" in capsys.readouterr().out
+    assert train.main([*automatic, "train.epoch=2", "--resume"]) == 0
+    monkeypatch.setattr("lmttm.device.fast_in_bf16", lambda device: False)
+    told = refused(train.main, [*automatic, "train.epoch=3", "--resume"], capsys)
+    assert "changed: train.precision (was 'bf16')" in told
+
+
 def test_resume_without_a_run_starts_one(tmp_path, arguments):
     assert train.main([*arguments, "--resume"]) == 0
     assert (tmp_path / "demo" / "best.pth").is_file()
@@ -273,6 +288,7 @@ def test_predict_refuses_an_override_that_contradicts_the_checkpoint(run_dir, ar
     message = refused(predict.main, [*arguments, "model.dim=32"], capsys)
     assert "model.dim was 16 when the run was trained, got 32" in message
     assert not (run_dir / "test").exists()
+    assert predict.main([*arguments, "distance=auto"]) == 0  # what training decided
 
 
 def test_predict_takes_the_model_from_the_checkpoint(run_dir, tmp_path):

@@ -125,3 +125,19 @@ def test_the_fast_form_takes_less_arithmetic():
         counts.append(counter.get_total_flops())
     assert 10e9 < counts[0] < 11.5e9
     assert counts[1] < 0.7 * counts[0]
+
+
+@pytest.mark.parametrize("memory", ["TL", "TL-MHA"])
+def test_a_start_that_all_volumes_share_is_embedded_once(memory):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    config = load_config("small.json", [f"model.memory_mode={memory}", "model.memory_start=zeros"])
+    machine = model.build_model(config).requires_grad_(False)
+    flops = {}
+    for volumes in (1, 4):
+        with FlopCounterMode(display=False) as counter:
+            machine.run(torch.rand(volumes, 1, 28, 28, 28))
+        flops[volumes] = counter.get_total_flops()
+    once = flops[1] - (flops[4] - flops[1]) / 3  # what does not grow with the batch
+    units, tokens, dim = 4, config.model.memory_tokens_size // 4, config.model.dim
+    assert once >= units * tokens * 4 * 2 * dim**2  # four Linear maps d -> d of each unit

@@ -165,9 +165,11 @@ def check_training_step(model, config: Config):
 def test_every_parameter_of_each_shipped_configuration_gets_a_gradient(name):
     """Guards against modules that are built and never used."""
     config = load_config(name)
-    torch.manual_seed(config.seed)
-    model = build_model(config)
-    check_training_step(model, config)
+    # What the data would decide is tried both ways.
+    for distance in ["off", "on"] if config.distance == "auto" else [config.distance]:
+        decided = config.model_copy(update={"distance": distance})
+        torch.manual_seed(config.seed)
+        check_training_step(build_model(decided), decided)
 
 
 STARTS = ["zeros", "learned", *(f"carried {noise}" for noise in NOISES)]
