@@ -69,24 +69,47 @@ class Augment:
             The changed batch, of the same shape and range, and how it was mixed: the index
             `(b)` of each volume's partner and the volume's own share, or None.
         """
-        for axis in self.flip_axes:
-            flipped = volumes.flip(_AXES[axis])
-            volumes = torch.where(_each(volumes, torch.rand) < 0.5, flipped, volumes)
-        for plane in self.turn_planes:
-            quarters = (4 * _each(volumes, torch.rand)).long()
-            dims = [_AXES[axis] for axis in plane]
-            turned = [volumes.rot90(number, dims) for number in range(4)]
-            for number in range(1, 4):
-                volumes = torch.where(quarters == number, turned[number], volumes)
+        if self.flip_axes or self.turn_planes or self.shift:
+            volumes = self._moved(volumes)
         if self.rotate or self.scale:
             volumes = self._rotated(volumes)
-        if self.shift:
-            volumes = self._shifted(volumes)
         if self.intensity or self.noise:
             volumes = torch.cat([self._toned(volumes[:, :1]), volumes[:, _DISTANCE]], dim=1)
         if self.cutout:
             volumes = self._cut_out(volumes)
         return self._mixed(volumes) if self.mixup else (volumes, None)
+
+    def _moved(self, volumes: Tensor) -> Tensor:
+        """Flips, turns by quarters and shifts, in one go: each voxel comes from another's place.
+
+        What a voxel's coordinate along one axis says of the place it comes from does not depend
+        on the other two. So there is a table for each axis, of parts of a place `(b edge)`; a flip
+        reverses one, a quarter turn exchanges two, and the place is the sum of the three parts.
+        """
+        shape = volumes.shape[2:]
+        strides = {"D": shape[1] * shape[2], "H": shape[2], "W": 1}
+        parts = {
+            axis: (stride * torch.arange(edge, device=volumes.device)).expand(len(volumes), edge)
+            for (axis, stride), edge in zip(strides.items(), shape, strict=True)
+        }
+        for axis in self.flip_axes:
+            parts[axis] = _reversed(parts[axis], _draw(volumes) < 0.5)
+        for first, second in self.turn_planes:
+            quarters = (4 * _draw(volumes)).long()
+            odd = quarters % 2 == 1
+            a, b = parts[first], parts[second]
+            exchanged = torch.where(odd, b, a), torch.where(odd, a, b)
+            parts[first] = _reversed(exchanged[0], (quarters == 1) | (quarters == 2))
+            parts[second] = _reversed(exchanged[1], quarters >= 2)
+        if self.shift:
+            for axis, part in parts.items():
+                by = torch.randint_like(part[:, :1], -self.shift, self.shift + 1)
+                place = torch.arange(part.shape[1], device=part.device) + by
+                parts[axis] = part.gather(1, place.clamp(0, part.shape[1] - 1))
+        depth, height, width = parts.values()
+        source = depth[:, :, None, None] + height[:, None, :, None] + width[:, None, None, :]
+        source = source.flatten(1)[:, None].expand(-1, volumes.shape[1], -1)
+        return volumes.flatten(2).gather(2, source).view_as(volumes)
 
     def _rotated(self, volumes: Tensor) -> Tensor:
         """Turns about all three axes and enlarges, in one resampling."""
@@ -100,18 +123,6 @@ class Augment:
         moved = F.grid_sample(volumes, grid, padding_mode="border", align_corners=False)
         distances = moved[:, _DISTANCE] * factor[:, :, None, None, None]
         return torch.cat([moved[:, :1], distances], dim=1)
-
-    def _shifted(self, volumes: Tensor) -> Tensor:
-        padded = F.pad(volumes, (self.shift,) * 6, mode="replicate")
-        for dim in _AXES.values():
-            start = torch.randint(2 * self.shift + 1, (len(volumes),), device=volumes.device)
-            index = start[:, None] + torch.arange(volumes.shape[dim], device=volumes.device)
-            shape = [len(volumes), 1, 1, 1, 1]
-            shape[dim] = volumes.shape[dim]
-            size = list(padded.shape)
-            size[dim] = volumes.shape[dim]
-            padded = padded.gather(dim, index.view(shape).expand(size))
-        return padded
 
     def _toned(self, grey: Tensor) -> Tensor:
         if self.intensity:
@@ -146,6 +157,16 @@ def all_flips(axes: Sequence[str]) -> list[tuple[int, ...]]:
 def _each(volumes: Tensor, draw) -> Tensor:
     """One random number for each volume, shaped to act on all of it."""
     return draw((len(volumes), 1, 1, 1, 1), device=volumes.device)
+
+
+def _draw(volumes: Tensor) -> Tensor:
+    """One random number in [0, 1) for each volume, `(b 1)`."""
+    return torch.rand(len(volumes), 1, device=volumes.device)
+
+
+def _reversed(table: Tensor, chosen: Tensor) -> Tensor:
+    """A table `(b edge)` with the rows of the chosen volumes `(b 1)` in reverse order."""
+    return torch.where(chosen, table.flip(1), table)
 
 
 def _uniform(volumes: Tensor, numbers: int) -> Tensor:

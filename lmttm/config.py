@@ -222,7 +222,7 @@ class TrainConfig(_Section):
         1, description="parts in which a batch passes the model, to take less memory"
     )
     precision: Literal["fp32", "bf16", "auto"] = Field(
-        "fp32", description="of the products in training; auto: bf16 where it is fast"
+        "auto", description="of the products in training; auto: bf16 where it is fast"
     )
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="compile the passes of training; auto: on a GPU"

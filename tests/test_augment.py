@@ -1,5 +1,7 @@
 """Augmentation, against numpy, volume by volume."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -66,6 +68,24 @@ def test_shifts_repeat_the_border(volumes):
         ]
 
     assert len(set(matches(changed, [shifted(v) for v in volumes.numpy()]))) > 8
+
+
+def test_flips_turns_and_shifts_follow_one_another(volumes):
+    """All at once, which the machine does in one go, against one after the other."""
+    changed = augmented(volumes[:6], flip_axes=["D", "W"], turn_planes=["DH", "HW"], shift=1)
+
+    def moved(v):
+        axes = {"D": 1, "H": 2, "W": 3}
+        for sides in itertools.product([False, True], repeat=2):
+            dims = [axes[axis] for axis, flips in zip("DW", sides, strict=True) if flips]
+            for first, second in itertools.product(range(4), repeat=2):
+                turned = np.rot90(np.rot90(np.flip(v, dims), first, (1, 2)), second, (2, 3))
+                padded = np.pad(turned, ((0, 0), (1, 1), (1, 1), (1, 1)), mode="edge")
+                for i, j, k in itertools.product(range(3), repeat=3):
+                    yield padded[:, i : i + 6, j : j + 6, k : k + 6]
+
+    for volume, origin in zip(changed.numpy(), volumes.numpy(), strict=False):
+        assert any(np.array_equal(volume, option) for option in moved(origin))
 
 
 def test_intensities_are_scaled_by_one_factor_and_stay_in_range(volumes):
