@@ -28,12 +28,13 @@ from lmttm.storage import write_text
 from lmttm.sweep import cost
 from train import make_trainer
 
-# What each sweep varies, over the base of the configuration.
+# What each sweep varies, over the base of the configuration; steps follow from the depth of the
+# volumes, which is no key.
 SWEEPS = {
     "batch": ("batch_size", [8, 16, 32, 64], "volumes of a step"),
     "dim": ("model.dim", [64, 128, 256, 448], "width of a token"),
     "memory": ("model.memory_tokens_size", [64, 160, 256, 448, 896], "memory tokens"),
-    "steps": ("model.patch_size", [9, 7, 5, 4, 3], "steps"),
+    "steps": ("", [9, 18, 27, 54, 108], "steps"),
 }
 
 
@@ -99,11 +100,11 @@ def _sweep(args: argparse.Namespace, config: Config) -> int:
     key, values, label = SWEEPS[args.sweep]
     rows = []
     for value in values:
-        varied = load_config(args.config, [*args.overrides, f"{key}={value}"])
+        varied = load_config(args.config, [*args.overrides, f"{key}={value}"]) if key else config
+        depth = varied.size if key else value
         device = pick_device(varied.device)
-        times = _train_seconds(_form(varied, fast=True), device, args.repeats)
-        steps = build_model(varied).tokenizer.grid(varied.size)[0]
-        place = steps if args.sweep == "steps" else value
+        times = _train_seconds(_form(varied, fast=True), device, args.repeats, depth)
+        place = value if key else build_model(varied).tokenizer.grid(depth)[0]
         rows.append({"value": place, "seconds": statistics.median(times)})
         print(f"{label} {place}: {rows[-1]['seconds']:.3f} s a training step")
     write_text(args.out / f"{args.sweep}.json", json.dumps(rows, indent=2) + "\n")
@@ -172,9 +173,9 @@ def _peak_gib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def _split(config: Config, device: torch.device) -> Split:
+def _split(config: Config, device: torch.device, depth: int) -> Split:
     edge, count = config.size, config.batch_size
-    images = torch.randint(256, (count, edge, edge, edge), dtype=torch.uint8)
+    images = torch.randint(256, (count, depth, edge, edge), dtype=torch.uint8)
     labels = torch.arange(count) % config.model.out_class_num
     return Split("train", images, labels).to(device)
 
@@ -191,15 +192,18 @@ def _model(config: Config, device: torch.device) -> torch.nn.Module:
     return build_model(config).to(device)
 
 
-def _train_seconds(config: Config, device: torch.device, repeats: int) -> list[float]:
+def _train_seconds(
+    config: Config, device: torch.device, repeats: int, depth: int | None = None
+) -> list[float]:
     """Seconds of one training step each: an epoch of a split of one batch."""
-    trainer = make_trainer(config, _split(config, device), _model(config, device))
+    split = _split(config, device, depth or config.size)
+    trainer = make_trainer(config, split, _model(config, device))
     return _timed(trainer.train_epoch, repeats, device)
 
 
 def _inference_seconds(config: Config, device: torch.device, repeats: int) -> list[float]:
     """Seconds of one batch each; in bf16 only here: train.py and predict.py score in fp32."""
-    model, split = _model(config, device), _split(config, device)
+    model, split = _model(config, device), _split(config, device, config.size)
 
     def infer() -> None:
         with torch.autocast(device.type, torch.bfloat16, config.train.precision == "bf16"):
