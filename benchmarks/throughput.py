@@ -22,6 +22,7 @@ from lmttm.config import Config
 from lmttm.config_file import load_config
 from lmttm.data import Split
 from lmttm.device import describe, make_deterministic, pick_device
+from lmttm.errors import InputError
 from lmttm.figures import BLUE, ORANGE, save
 from lmttm.model import build_model
 from lmttm.storage import write_text
@@ -51,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _measure(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.overrides)
+    if config.model.model == "resnet3d":
+        raise InputError("the benchmark measures lmttm and ttm, got model.model=resnet3d")
+    if args.repeats < 1:
+        raise InputError(f"--repeats must be at least 1, got {args.repeats}")
     args.out.mkdir(parents=True, exist_ok=True)
     if args.sweep:
         return _sweep(args, config)
