@@ -56,7 +56,7 @@ class TokenLearnerSums:
         # Rounding must not make a variance near 0 negative.
         scales = ((variance + 2 * covariance).clamp(min=0) + self.eps).rsqrt()
         products = F.linear(tokens, self.weight), self.value(tokens)
-        return Projected(products, scales[..., None].unbind())
+        return Projected(products, scales[..., None].type_as(tokens).unbind())
 
     def embed(self, projected: Projected, slot: int) -> Embedded:
         """The scores `(b n j)` and values `(b n d)` of tokens in one of their slots."""
