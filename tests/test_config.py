@@ -8,7 +8,6 @@ import pytest
 from lmttm.config import DATASETS, Config, differences, reference, to_json
 from lmttm.config_file import CONFIG_DIR, load_config, overridden_keys
 from lmttm.errors import InputError
-from lmttm.model import build_model
 
 PUBLISHED = {
     "_comment": "anything",
@@ -76,9 +75,8 @@ def test_base_json_spells_out_every_default():
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG_DIR.glob("*.json")), ids=lambda p: p.name)
-def test_every_shipped_configuration_builds_and_states_only_differences(path):
-    config = load_config(path.name)
-    build_model(config)
+def test_every_shipped_configuration_loads_and_states_only_differences(path):
+    load_config(path.name)
     if path.name == "base.json":
         return
 
