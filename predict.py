@@ -78,8 +78,11 @@ def _cut(args: argparse.Namespace) -> Cut:
 
 def _predict(args: argparse.Namespace) -> int:
     cut = _cut(args)
+    # Of `--runs A B device=cpu` argparse takes the override for a third run.
+    given = args.runs or []
+    args.overrides += [text for text in given if "=" in text]
     asked = load_config(args.config, args.overrides)
-    names = args.runs or [asked.train.name]
+    names = [name for name in given if "=" not in name] or [asked.train.name]
     members = [checkpoint.load(Path(asked.output_dir) / name / BEST) for name in names]
     for member in members:
         _refuse_contradictions(asked, member.config, args.overrides)

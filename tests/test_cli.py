@@ -356,7 +356,7 @@ def test_an_ensemble_is_the_mean_of_its_members(run_dir, arguments, tmp_path):
         assert predict.main([*arguments, f"train.name={name}"]) == 0
         path = tmp_path / name / "test" / "predictions.csv"
         tables.append(np.genfromtxt(path, delimiter=",", skip_header=1))
-    assert predict.main([*arguments, "--runs", "demo", "other"]) == 0
+    assert predict.main([*arguments, "--runs", "demo", "other", "batch_size=9"]) == 0
     path = tmp_path / "demo+other" / "test" / "predictions.csv"
     joined = np.genfromtxt(path, delimiter=",", skip_header=1)
     np.testing.assert_allclose(joined[:, 3:], (tables[0] + tables[1])[:, 3:] / 2, atol=1e-6)
