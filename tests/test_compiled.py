@@ -66,7 +66,7 @@ def _losses(tmp_path, compiled: str, device: str) -> list[float]:
         [
             *("model.dim=16", "model.memory_tokens_size=8", "model.summarize_num_tokens=2"),
             *("model.patch_size=7", "model.drop_r=0", "batch_size=48", "augment.shift=0"),
-            *(f"root={tmp_path}", f"train.compile={compiled}"),
+            *(f"root={tmp_path}", f"train.compile={compiled}", "train.precision=fp32"),
         ],
     )
     dataset = load_dataset(config)
