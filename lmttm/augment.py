@@ -126,9 +126,9 @@ class Augment:
 
     def _toned(self, grey: Tensor) -> Tensor:
         if self.intensity:
-            grey = grey * (1 + self.intensity * (2 * _each(grey, torch.rand) - 1))
+            grey = grey * (1 + self.intensity * (2 * _each(grey) - 1))
         if self.noise:
-            grey = grey + self.noise * _each(grey, torch.rand) * torch.randn_like(grey)
+            grey = grey + self.noise * _each(grey) * torch.randn_like(grey)
         return grey.clamp(0, 1)
 
     def _cut_out(self, volumes: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class Augment:
             shape = [1, 1, 1, 1, 1]
             shape[dim] = edge
             place = torch.arange(edge, device=volumes.device).view(shape)
-            centre = edge * _each(volumes, torch.rand)
+            centre = edge * _each(volumes)
             inside = inside & ((place + 0.5 - centre).abs() < self.cutout * edge / 2)
         return volumes.masked_fill(inside, 0)
 
@@ -154,9 +154,9 @@ def all_flips(axes: Sequence[str]) -> list[tuple[int, ...]]:
     return [s for n in range(len(dims) + 1) for s in itertools.combinations(dims, n)]
 
 
-def _each(volumes: Tensor, draw) -> Tensor:
-    """One random number for each volume, shaped to act on all of it."""
-    return draw((len(volumes), 1, 1, 1, 1), device=volumes.device)
+def _each(volumes: Tensor) -> Tensor:
+    """One random number in [0, 1) for each volume, shaped to act on all of it."""
+    return _draw(volumes)[:, :, None, None, None]
 
 
 def _draw(volumes: Tensor) -> Tensor:
