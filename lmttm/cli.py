@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
@@ -37,18 +38,24 @@ def run(
 
     Returns:
         The exit code: 0, 1 for a run that had to stop, 2 for input that can not be used,
-        130 when interrupted.
+        130 when interrupted, 141 when nobody reads on.
     """
     log_to(sys.stderr)
     keep_freed_memory()
     try:
-        return command(arguments.parse_intermixed_args(argv))
+        code = command(arguments.parse_intermixed_args(argv))
+        sys.stdout.flush()
+        return code
     except RunError as error:
         print(f"{error.prefix}{error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # such as behind `| head`
+        # Python would complain at its exit, when it writes what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def log_to(stream: TextIO) -> None:

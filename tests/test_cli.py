@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -403,3 +405,15 @@ def test_training_ends_at_the_auc_that_was_asked_for(tmp_path, arguments, capsys
     capsys.readouterr()
     assert train.main([*argv, "--resume"]) == 0
     assert "is finished: 1 epochs are done" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", ["1", "10**6"])
+def test_a_reader_that_leaves_early_is_no_fault(words):
+    """Regression: `predict.py base.json | head -3` ended in a traceback."""
+    command = f"print('word ' * {words}) or 0"
+    script = f"from lmttm.cli import parser, run; exit(run(lambda _: {command}, parser(''), ['x']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
