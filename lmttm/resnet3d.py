@@ -35,7 +35,7 @@ class ResNet3D(nn.Module):
             bias=False,
         )
         nn.init.kaiming_normal_(self.net.stem[0].weight, mode="fan_out", nonlinearity="relu")
-        self.to(memory_format=torch.channels_last_3d)  # its convolutions take a tenth less time
+        self.to(memory_format=torch.channels_last_3d)  # faster on a CPU
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Classifies volumes `(b c D H W)` in [0, 1]: logits `(b classes)`. Changes nothing."""
