@@ -7,14 +7,19 @@ from pathlib import Path
 
 import torch
 
-from lmttm import checkpoint, cli, figures, heatmap
-from lmttm.checkpoint import BEST
-from lmttm.config_file import load_config
-from lmttm.data import SPLITS, class_names_of, load_dataset, prepare
+from lmttm import cli
+from lmttm.config.files import load_config
+from lmttm.data.dataset import prepare
+from lmttm.data.labelled import SPLITS
+from lmttm.data.preparation import Cut, to_cube
+from lmttm.data.scans import read
+from lmttm.data.sources import class_names_of, load_dataset
 from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError
-from lmttm.explain import explain
-from lmttm.volumes import Cut, read, to_cube
+from lmttm.evaluation.explanation import explain
+from lmttm.report import figures, heatmap
+from lmttm.runs import checkpoint
+from lmttm.runs.checkpoint import BEST
 
 
 def main(argv: Sequence[str] | None = None) -> int:

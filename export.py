@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import torch
 
-from lmttm import checkpoint, cli, export
-from lmttm.checkpoint import BEST
-from lmttm.config_file import load_config
-from lmttm.data import class_names_of, load_dataset, prepare
+from lmttm import cli
+from lmttm.config.files import load_config
+from lmttm.data.dataset import prepare
+from lmttm.data.sources import class_names_of, load_dataset
+from lmttm.runs import checkpoint, export
+from lmttm.runs.checkpoint import BEST
 from lmttm.storage import write_text
 
 CHECKED_VOLUMES = 32

@@ -13,17 +13,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lmttm import checkpoint, cli, engine, figures, metrics, report
-from lmttm.augment import all_flips
-from lmttm.calibrate import fit_temperature
-from lmttm.checkpoint import BEST, Checkpoint
-from lmttm.config import Config, differences
-from lmttm.config_file import load_config, overridden_keys
-from lmttm.data import SPLITS, Dataset, Split, class_names_of, load_dataset, with_distances
+from lmttm import cli
+from lmttm.config.files import load_config, overridden_keys
+from lmttm.config.schema import Config, differences
+from lmttm.data.augment import all_flips
+from lmttm.data.dataset import Dataset, Split, with_distances
+from lmttm.data.labelled import SPLITS
+from lmttm.data.preparation import Cut, to_cube
+from lmttm.data.scans import read
+from lmttm.data.sources import class_names_of, load_dataset
+from lmttm.data.statistics import Statistics
 from lmttm.device import enough_memory, make_deterministic, pick_device
 from lmttm.errors import InputError
+from lmttm.evaluation import metrics
+from lmttm.evaluation.calibration import fit_temperature
+from lmttm.evaluation.evaluate import evaluate
+from lmttm.report import figures
+from lmttm.report import text as report
+from lmttm.report.tensorboard import TensorBoard
+from lmttm.runs import checkpoint
+from lmttm.runs.checkpoint import BEST, Checkpoint
 from lmttm.storage import write_text
-from lmttm.volumes import Cut, Statistics, read, to_cube
 
 # What predict takes from the configuration; the rest is the checkpoint's.
 _FROM_CONFIG = ("root", "device", "batch_size", "output_dir")
@@ -131,7 +141,7 @@ def _draw(folder: Path, dataset: Dataset, split: Split, probabilities: np.ndarra
         "scores": figures.scores(labels, probabilities, names),
         "wrong": figures.contact_sheet(images, wrong, labels, probabilities, names),
     }
-    board = report.TensorBoard(folder.parent / "tensorboard")
+    board = TensorBoard(folder.parent / "tensorboard")
     with contextlib.closing(board):
         for name, figure in pictures.items():
             figures.save(folder / f"{name}.png", figure)
@@ -192,7 +202,7 @@ def _opinion(
     model = member.build().to(device)
 
     def logits(name: str) -> torch.Tensor:
-        return engine.evaluate(
+        return evaluate(
             model,
             with_distances(dataset.splits[name], config).to(device),
             batch_size=config.batch_size,

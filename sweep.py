@@ -13,12 +13,14 @@ from tqdm import tqdm
 
 import predict
 import train
-from lmttm import cli, sweep
-from lmttm.config_file import load_config
+from lmttm import cli
+from lmttm.config.files import load_config
 from lmttm.errors import InputError
+from lmttm.report.sweep_figure import sweep_figure
 from lmttm.storage import write_text
-from lmttm.sweep import Cell
-from lmttm.sweep_figure import sweep_figure
+from lmttm.sweeps import plan as sweep
+from lmttm.sweeps.plan import Cell
+from lmttm.sweeps.tables import collect, to_csv, to_markdown
 
 ROOT = Path(__file__).resolve().parent
 
@@ -74,11 +76,11 @@ def _sweep(args: argparse.Namespace) -> int:
                 failures[name] = error
             bar.update()
 
-    rows = sweep.collect(cells, splits, costs)
+    rows = collect(cells, splits, costs)
     axes = list(cells[0].labels)
-    write_text(folder / "results.csv", sweep.to_csv(rows))
+    write_text(folder / "results.csv", to_csv(rows))
     if rows:
-        table = sweep.to_markdown(rows, axes, splits)
+        table = to_markdown(rows, axes, splits)
         write_text(folder / "results.md", table)
         sweep_figure(folder / "results.png", rows, axes, f"{splits[-1]}_auc")
         print(f"\n{table}\nwritten to {folder}: results.csv, results.md, results.png")

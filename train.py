@@ -13,18 +13,26 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from lmttm import checkpoint, cli, engine, figures, metrics, report, run
-from lmttm.augment import Augment
-from lmttm.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
-from lmttm.config import Config
-from lmttm.config_file import load_config
-from lmttm.data import Dataset, Split, load_dataset, settle, with_distances
-from lmttm.device import enough_memory, make_deterministic, pick_device, settle_precision
-from lmttm.engine import NotFinite, Trainer
+from lmttm import cli
+from lmttm.config.files import load_config
+from lmttm.config.schema import Config
+from lmttm.data.dataset import Dataset, with_distances
+from lmttm.data.sources import load_dataset
+from lmttm.data.statistics import Statistics
+from lmttm.device import enough_memory, make_deterministic, pick_device
 from lmttm.errors import RunError
-from lmttm.interrupt import Interrupted, Interruption, interruption
-from lmttm.model import build_model
-from lmttm.volumes import Statistics
+from lmttm.evaluation import metrics
+from lmttm.evaluation.evaluate import evaluate
+from lmttm.model.build import build_model
+from lmttm.report import figures
+from lmttm.report import text as report
+from lmttm.report.tensorboard import TensorBoard
+from lmttm.runs import checkpoint
+from lmttm.runs import folder as run
+from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
+from lmttm.training.interrupt import Interrupted, Interruption, interruption
+from lmttm.training.setup import make_trainer, settle, settle_precision
+from lmttm.training.trainer import NotFinite, Trainer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,38 +82,6 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
-def make_trainer(config: Config, split: Split, model: torch.nn.Module) -> Trainer:
-    """The trainer that a configuration describes, on the device of the model."""
-    device = next(model.parameters()).device
-    train = settle_precision(config, device).train
-    split = with_distances(split, config).to(device)
-    balanced = train.class_weights == "balanced"
-    return Trainer(
-        model,
-        split,
-        augment=Augment(**config.augment.model_dump()),
-        optimizer=engine.make_optimizer(
-            model, name=train.optimizer, lr=train.lr, weight_decay=train.weight_decay
-        ),
-        lr_at=partial(
-            engine.learning_rate,
-            lr=train.lr,
-            warmup_steps=train.warmup_steps,
-            total_steps=train.epoch * -(-len(split) // config.batch_size),
-            schedule=train.schedule,
-        ),
-        seed=config.seed,
-        batch_size=config.batch_size,
-        accumulate=train.accumulate,
-        clip_norm=train.clip_norm,
-        label_smoothing=train.label_smoothing,
-        class_weights=split.class_weights() if balanced else None,
-        bf16=train.precision == "bf16",
-        compiled=train.compile == "on" or (train.compile == "auto" and device.type == "cuda"),
-        ema=train.ema,
-    )
-
-
 def _go_on(last: Checkpoint, trainer: Trainer) -> list[dict[str, Any]]:
     """Puts the trainer where the run stopped; returns the records of its epochs."""
     trainer.model.load_state_dict(last.weights)
@@ -146,7 +122,7 @@ def _fit(
         return asked.signal is not None
 
     progress = sys.stderr.isatty()
-    board = report.TensorBoard(folder / "tensorboard", trainer.epoch + 1)
+    board = TensorBoard(folder / "tensorboard", trainer.epoch + 1)
     with (
         contextlib.closing(board),
         tqdm(
@@ -190,7 +166,7 @@ def _fit(
 
 
 def _validate(model: torch.nn.Module, split: Any, config: Config) -> dict[str, float | None]:
-    logits = engine.evaluate(model, split, batch_size=config.batch_size)
+    logits = evaluate(model, split, batch_size=config.batch_size)
     if not logits.isfinite().all():
         raise RunError("the outputs for the validation split are not finite; lower train.lr")
     labels = split.labels.cpu()

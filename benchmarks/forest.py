@@ -14,11 +14,14 @@ from sklearn.ensemble import RandomForestClassifier
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lmttm import cli, metrics
-from lmttm.config_file import load_config
-from lmttm.data import SPLITS, Split, load_dataset
-from lmttm.distance import MASK_THRESHOLD, is_mask, signed_distance
+from lmttm import cli
+from lmttm.config.files import load_config
+from lmttm.data.dataset import Split
+from lmttm.data.distance import MASK_THRESHOLD, is_mask, signed_distance
+from lmttm.data.labelled import SPLITS
+from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError
+from lmttm.evaluation import metrics
 
 SEEDS = range(5)
 

@@ -17,17 +17,18 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lmttm import cli, engine
-from lmttm.config import Config
-from lmttm.config_file import load_config
-from lmttm.data import Split
+from lmttm import cli
+from lmttm.config.files import load_config
+from lmttm.config.schema import Config
+from lmttm.data.dataset import Split
 from lmttm.device import describe, make_deterministic, pick_device
 from lmttm.errors import InputError
-from lmttm.figures import BLUE, ORANGE, save
-from lmttm.model import build_model
+from lmttm.evaluation.evaluate import evaluate
+from lmttm.model.build import build_model
+from lmttm.report.figures import BLUE, ORANGE, save
 from lmttm.storage import write_text
-from lmttm.sweep import cost
-from train import make_trainer
+from lmttm.sweeps.plan import cost
+from lmttm.training.setup import make_trainer
 
 # What each sweep varies, over the base of the configuration; steps follow from the depth of the
 # volumes, which is no key.
@@ -212,7 +213,7 @@ def _inference_seconds(config: Config, device: torch.device, repeats: int) -> li
 
     def infer() -> None:
         with torch.autocast(device.type, torch.bfloat16, config.train.precision == "bf16"):
-            engine.evaluate(model, split, batch_size=config.batch_size)
+            evaluate(model, split, batch_size=config.batch_size)
 
     return _timed(infer, repeats, device)
 

@@ -1,10 +1,12 @@
 """The Linked Memory Token Turing Machine for 3D medical volumes."""
 
-from lmttm.checkpoint import load_run
-from lmttm.config_file import load_config
-from lmttm.data import load_dataset, prepare, settle
+from lmttm.config.files import load_config
+from lmttm.data.dataset import prepare
+from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError
-from lmttm.model import build_model
+from lmttm.model.build import build_model
+from lmttm.runs.checkpoint import load_run
+from lmttm.training.setup import settle
 
 __all__ = [
     "InputError",

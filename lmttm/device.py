@@ -1,14 +1,11 @@
 """Where a run computes, and that it computes the same each time."""
 
 import contextlib
-import ctypes
 import os
-import sys
 from collections.abc import Iterator
 
 import torch
 
-from lmttm.config import Config
 from lmttm.errors import InputError, RunError
 
 
@@ -39,14 +36,6 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"cpu ({torch.get_num_threads()} threads)"
-
-
-def settle_precision(config: Config, device: torch.device) -> Config:
-    """The configuration with `train.precision=auto` decided by the device: bf16 where it pays."""
-    if config.train.precision != "auto":
-        return config
-    decided = {"precision": "bf16" if fast_in_bf16(device) else "fp32"}
-    return config.model_copy(update={"train": config.train.model_copy(update=decided)})
 
 
 def fast_in_bf16(device: torch.device) -> bool:
@@ -94,17 +83,3 @@ def make_deterministic(seed: int) -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
-
-
-def keep_freed_memory() -> None:
-    """Keeps memory that tensors on the CPU no longer need for the tensors to come.
-
-    The C library of Linux hands each large block back to the system, which clears it page by
-    page for the next tensor: a fifth of a training step. Other systems are left as they are.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # not in every C library
-        mallopt(-3, 2**30)  # M_MMAP_THRESHOLD: smaller blocks come from the heap, ...
-        mallopt(-1, -1)  # M_TRIM_THRESHOLD: ... which never shrinks

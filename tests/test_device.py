@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from lmttm.config_file import load_config
-from lmttm.device import make_deterministic, pick_device, settle_precision
+from lmttm.config.files import load_config
+from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError
+from lmttm.training.setup import settle_precision
 
 
 def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):

@@ -10,10 +10,11 @@ import torch
 
 import predict
 import train
-from lmttm import checkpoint, phantoms
-from lmttm.checkpoint import BEST, LAST, PREVIOUS
-from lmttm.engine import Trainer
+from lmttm.data import phantoms
 from lmttm.errors import InputError
+from lmttm.runs import checkpoint
+from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS
+from lmttm.training.trainer import Trainer
 
 
 @pytest.fixture(autouse=True)

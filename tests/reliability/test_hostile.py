@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 import predict
 import train
-from lmttm import phantoms
-from lmttm.checkpoint import BEST
-from lmttm.config import Config
-from lmttm.config_file import CONFIG_DIR, load_config
-from lmttm.data import load_dataset
+from lmttm.config.files import CONFIG_DIR, load_config
+from lmttm.config.schema import Config
+from lmttm.data import phantoms
+from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError, RunError
+from lmttm.runs.checkpoint import BEST
 from lmttm.storage import digest_of
 from tests.conftest import TINY
 

@@ -9,9 +9,9 @@ import subprocess
 import pytest
 import torch
 
-from lmttm import checkpoint
-from lmttm.checkpoint import BEST, LAST
-from lmttm.run import held
+from lmttm.runs import checkpoint
+from lmttm.runs.checkpoint import BEST, LAST
+from lmttm.runs.folder import held
 from tests.reliability.conftest import wait_for
 
 

@@ -1,0 +1,1 @@
+"""Configurations: the schema of every key, and the files that set them."""

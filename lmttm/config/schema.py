@@ -1,0 +1,348 @@
+"""The schema of a configuration: every key, its bounds and its one default."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+PHANTOM = "PhantomMNIST3D"
+DATASETS = (
+    "OrganMNIST3D",
+    "NoduleMNIST3D",
+    "FractureMNIST3D",
+    "AdrenalMNIST3D",
+    "VesselMNIST3D",
+    "SynapseMNIST3D",
+    PHANTOM,
+)
+
+
+def _spelling(*names: str) -> BeforeValidator:
+    """Takes a name in any case and gives it as it is spelt here."""
+    known = {name.lower(): name for name in names}
+    return BeforeValidator(lambda value: known.get(str(value).lower(), value))
+
+
+def _dataset(value: Any) -> Any:
+    known = {name.lower(): name for name in DATASETS}
+    if str(value).lower() in known:
+        return known[str(value).lower()]
+    if is_own(str(value)):
+        return value
+    close = difflib.get_close_matches(str(value).lower(), known, n=1)
+    hint = f"; did you mean {known[close[0]]}?" if close else ""
+    raise ValueError(
+        f"dataset_name must be one of {', '.join(DATASETS)}, or the path of an npz file or a "
+        f"folder of your own, got {value!r}{hint}"
+    )
+
+
+def is_own(dataset_name: str) -> bool:
+    """Whether a data set is a path, not a name: a labelled set of the user's own."""
+    return dataset_name.endswith(".npz") or "/" in dataset_name or "\\" in dataset_name
+
+
+def _noise_mode(value: Any) -> Any:
+    """Takes the published spellings: null, None and exp."""
+    spelt = {"None": "none", "exp": "exponential"}
+    return spelt.get(str(value), value) if isinstance(value, str | None) else value
+
+
+def _listed(value: Any) -> Any:
+    """`flip_axes=H,W` on the command line is the list ["H", "W"]."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _whole(low: int, high: int) -> Any:
+    """A whole number in bounds.
+
+    The upper one keeps a slip, or a stranger's file, from asking for more memory than there is.
+    """
+    return Annotated[int, Field(ge=low, le=high)]
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class ModelConfig(_Section):
+    """The machine: tokenizer, memory, Memory Distillation Unit, classifier."""
+
+    model: Annotated[Literal["lmttm", "ttm", "resnet3d"], _spelling("lmttm", "ttm", "resnet3d")] = (
+        Field(
+            "lmttm",
+            description="ttm is the same machine with one unit that is its own neighbourhood; "
+            "resnet3d is a baseline without memory, which takes only in_channels and out_class_num "
+            "of this section",
+        )
+    )
+    drop_r: Share = Field(0.2, description="dropout of the summarizers and of the processing unit")
+    preprocess_mode: Literal["3d", "3dBN", "resnet18"] = Field("3d", description="tokenizer")
+    process_unit: Literal["transformer", "mixer", "mlp"] = Field(
+        "transformer", description="Memory Distillation Unit"
+    )
+    memory_mode: Literal["TL", "TL-MHA", "TL-AddErase", "none"] = Field(
+        "TL", description="how memory is read and written"
+    )
+    in_channels: Literal[1] = Field(1, description="grey values of a voxel")
+    dim: _whole(1, 16384) = Field(448, description="width of a token")
+    memory_tokens_size: _whole(1, 65536) = Field(448, description="tokens of the whole memory")
+    num_blocks: _whole(1, 65536) = Field(4, description="units of the memory (lmttm only)")
+    radius: _whole(0, 65536) = Field(
+        1, description="neighbours read on each side of the current unit"
+    )
+    summarize_num_tokens: _whole(1, 4096) = Field(
+        8, description="tokens that the read of one unit gives"
+    )
+    out_class_num: _whole(2, 1000) = Field(2, description="classes of the data set")
+    patch_size: _whole(1, 64) = Field(3, description="edge and stride of a patch, in voxels")
+    patch_stride: _whole(0, 64) = Field(
+        0, description="distance of patches; 0: patch_size, less: patches overlap"
+    )
+    border: Literal["crop", "pad"] = Field(
+        "crop", description="voxels behind the last whole patch: left out, or padded"
+    )
+    resnet_pretrained: bool = Field(
+        False, description="ImageNet weights for the tokenizer resnet18"
+    )
+    read_use_positional_embedding: bool = Field(True, description="position table of the read")
+    write_use_positional_embedding: bool = Field(True, description="position table of the write")
+    memory_start: Literal["zeros", "learned", "carried"] = Field(
+        "carried", description="what every volume's memory starts from"
+    )
+    load_memory_add_noise: bool = Field(
+        True, description="noise on the carried memory, in training only"
+    )
+    load_memory_add_noise_mode: Annotated[
+        Literal["none", "normal", "uniform", "laplace", "exponential", "gamma", "poisson"],
+        BeforeValidator(_noise_mode),
+    ] = Field("normal", description="distribution of that noise")
+    num_heads: _whole(1, 1024) = Field(8, description="attention heads")
+    mlp_ratio: _whole(1, 64) = Field(3, description="width of a feed-forward layer, in dim")
+    depth: _whole(1, 256) = Field(3, description="layers of the processing unit")
+    share_layers: bool = Field(
+        True, description="one layer's weights serve all of them (published)"
+    )
+    norm: Literal["post", "pre"] = Field("post", description="place of LayerNorm in a layer")
+    mark_neighbours: bool = Field(
+        False, description="a learned vector tells the reads of the neighbours apart"
+    )
+    drop_path: Share = Field(
+        0.0, description="share of volumes that skip a layer of the processing unit in training"
+    )
+    pool: Literal["mean", "attention"] = Field(
+        "mean", description="how the output tokens are joined before the classifier"
+    )
+
+    @property
+    def num_units(self) -> int:
+        """Units of the ring, k."""
+        return 1 if self.model == "ttm" else self.num_blocks
+
+    @property
+    def in_words(self) -> str:
+        """The model at a glance."""
+        if self.model == "resnet3d":
+            return "resnet3d, torchvision's r3d_18"
+        if self.memory_mode == "none":
+            return f"{self.model} without memory, dim {self.dim}"
+        unit_tokens = self.memory_tokens_size // self.num_units
+        return f"{self.model}, {self.num_units} x {unit_tokens} memory tokens, dim {self.dim}"
+
+    @property
+    def noise(self) -> str:
+        """The noise mode that is in force."""
+        return self.load_memory_add_noise_mode if self.load_memory_add_noise else "none"
+
+    @model_validator(mode="after")
+    def _fits(self) -> "ModelConfig":
+        faults = []
+        if self.dim % self.num_heads:
+            faults.append(
+                "model.dim must be divisible by model.num_heads, "
+                f"got dim={self.dim}, num_heads={self.num_heads}"
+            )
+        if self.memory_mode != "none" and self.memory_tokens_size % self.num_units:
+            faults.append(
+                "model.memory_tokens_size must be divisible by model.num_blocks, "
+                f"got memory_tokens_size={self.memory_tokens_size}, num_blocks={self.num_blocks}"
+            )
+        if self.patch_stride > self.patch_size:
+            faults.append(
+                "model.patch_stride must not be larger than model.patch_size, "
+                f"got patch_stride={self.patch_stride}, patch_size={self.patch_size}"
+            )
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+
+class TrainConfig(_Section):
+    """The training of it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = Field(
+        "Train", description="the run's folder in output_dir"
+    )
+    epoch: _whole(1, 1_000_000) = Field(20, description="passes over the training split")
+    stop_auc: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="a validation AUC that ends the training once it is reached; 0: none"
+    )
+    optimizer: Annotated[
+        Literal["Adam", "AdamW", "RMSprop"], _spelling("Adam", "AdamW", "RMSprop")
+    ] = Field("Adam", description="torch's optimizer of that name")
+    lr: Annotated[float, Field(gt=0)] = Field(1e-4, description="learning rate")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(1e-4, description="weight decay")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="the learning rate after the warm-up"
+    )
+    warmup_steps: _whole(0, 10**9) = Field(
+        0, description="steps over which the learning rate rises from 0"
+    )
+    clip_norm: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="largest norm of the gradient; 0: no clipping"
+    )
+    label_smoothing: Share = Field(0.0, description="share of a label spread over all classes")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: in the loss, rare classes weigh as much as frequent ones"
+    )
+    ema: Share = Field(
+        0.0, description="decay of the averaged weights that are validated and kept; 0: off"
+    )
+    keep: Literal["best", "last"] = Field(
+        "best", description="the epoch whose weights best.pth holds: of the best validation AUC"
+    )
+    accumulate: _whole(1, 65536) = Field(
+        1, description="parts in which a batch passes the model, to take less memory"
+    )
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        "auto", description="of the products in training; auto: bf16 where it is fast"
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="compile the passes of training; auto: on a GPU"
+    )
+    save_every: _whole(0, 10**9) = Field(
+        0, description="steps after which last.pth is saved within an epoch; 0: after epochs only"
+    )
+
+
+class AugmentConfig(_Section):
+    """Random changes of a training batch. Each data set forbids some of them."""
+
+    flip_axes: Annotated[list[Literal["D", "H", "W"]], BeforeValidator(_listed)] = Field(
+        [], description="axes along which a volume may be mirrored"
+    )
+    turn_planes: Annotated[list[Literal["DH", "DW", "HW"]], BeforeValidator(_listed)] = Field(
+        [], description="planes in which a volume may be turned by quarters"
+    )
+    shift: _whole(0, 64) = Field(0, description="largest shift per axis, in voxels")
+    rotate: Annotated[float, Field(ge=0, le=180)] = Field(
+        0.0, description="largest angle of a turn about each axis, in degrees"
+    )
+    scale: Share = Field(0.0, description="the shape is enlarged by a factor 1 - this to 1 + this")
+    intensity: Share = Field(0.0, description="intensities are scaled by 1 - this to 1 + this")
+    noise: Share = Field(0.0, description="largest standard deviation of noise on intensities")
+    cutout: Share = Field(0.0, description="edge of a cube that is blanked, in edges of the volume")
+    mixup: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.0, description="alpha of the Beta distribution by which pairs are mixed; 0: off"
+    )
+
+
+class Config(_Section):
+    """A whole configuration; the attributes are the keys of the JSON files."""
+
+    batch_size: _whole(1, 65536) = Field(32, description="volumes of a training step")
+    dataset_name: Annotated[str, BeforeValidator(_dataset)] = Field(
+        "AdrenalMNIST3D",
+        description="one of the six MedMNIST 3D data sets, PhantomMNIST3D, or a path of your own",
+    )
+    root: str = Field("./datasets_data/medmnist", description="folder of the npz files")
+    size: Literal[28, 64] = Field(28, description="edge of a volume, in voxels")
+    distance: Literal["off", "on", "auto"] = Field(
+        "off", description="a signed distance channel for shape masks; auto: where all are masks"
+    )
+    folds: _whole(0, 100) = Field(
+        0, description="cross-validation: parts of training + validation split; 0: official splits"
+    )
+    fold: _whole(0, 99) = Field(0, description="the part that is the validation split")
+    test_flips: bool = Field(
+        False, description="predictions are averaged over the flips of augment.flip_axes"
+    )
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
+        "auto", description="auto, cpu, cuda or cuda:N"
+    )
+    fast: bool = Field(True, description="take the steps in the form that saves arithmetic")
+    seed: _whole(0, 2**32 - 1) = Field(3407, description="of everything random")
+    output_dir: str = Field("runs", description="folder of the runs")
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    augment: AugmentConfig = AugmentConfig()
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder that holds everything of the run."""
+        return Path(self.output_dir) / self.train.name
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Config":
+        if self.model.patch_size > self.size:
+            raise ValueError(
+                "model.patch_size must not be larger than the volume, "
+                f"got patch_size={self.model.patch_size}, size={self.size}"
+            )
+        if self.dataset_name == PHANTOM and self.size != 28:
+            raise ValueError(f"size must be 28 for {PHANTOM}, got {self.size}")
+        if self.folds == 1 or self.fold >= max(self.folds, 1):
+            raise ValueError(
+                "folds must be 0 or at least 2, and fold less than folds, "
+                f"got folds={self.folds}, fold={self.fold}"
+            )
+        return self
+
+
+def reference() -> str:
+    """All keys as a table in Markdown: `docs/configuration.md`."""
+    lines = ["| key | default | values | meaning |", "|---|---|---|---|"]
+
+    def add(section: type[BaseModel], prefix: str) -> None:
+        for name, field in section.model_fields.items():
+            if isinstance(field.default, BaseModel):
+                add(type(field.default), f"{prefix}{name}.")
+                continue
+            values = ", ".join(_literals(field.annotation)) or getattr(
+                field.annotation, "__name__", str(field.annotation)
+            )
+            default = json.dumps(field.default)
+            lines.append(f"| `{prefix}{name}` | `{default}` | {values} | {field.description} |")
+
+    add(Config, "")
+    return "\n".join(lines) + "\n"
+
+
+def _literals(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [text for part in get_args(annotation) for text in _literals(part)]
+
+
+def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """The dotted keys in which two configurations differ, with both values."""
+    before, after = flatten(old.model_dump()), flatten(new.model_dump())
+    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+
+
+def flatten(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested dict with dotted keys: `{"a": {"b": 1}}` becomes `{"a.b": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

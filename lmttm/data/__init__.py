@@ -1,0 +1,1 @@
+"""From scans and files to batches of volumes."""

@@ -1,0 +1,125 @@
+"""Splits of labelled volumes, and the batches that a model takes of them."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmttm.config.schema import Config
+from lmttm.data.distance import signed_distance
+from lmttm.errors import InputError
+
+log = logging.getLogger("lmttm")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a data set, in file order.
+
+    Attributes:
+        name: train, val or test.
+        images: `(N D H W)` uint8.
+        labels: `(N)` int64, from 0 to the number of classes less 1.
+        distances: `(N D H W)` float32, signed distances to the surface of a shape mask; None
+            where the model does not see them.
+    """
+
+    name: str
+    images: Tensor
+    labels: Tensor
+    distances: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> "Split":
+        """The same split with its tensors on a device."""
+        distances = None if self.distances is None else self.distances.to(device)
+        return replace(
+            self,
+            images=self.images.to(device),
+            labels=self.labels.to(device),
+            distances=distances,
+        )
+
+    def inputs(self, chosen: Tensor) -> Tensor:
+        """What the model takes for some of the volumes, `(b c D H W)`; see `prepare`."""
+        distances = None if self.distances is None else self.distances[chosen]
+        return _stack(self.images[chosen], distances)
+
+    def class_weights(self) -> Tensor:
+        """Weights `(classes)` by which each class weighs the same in a loss; 1 on average."""
+        counts = self.labels.bincount()
+        return len(self) / (len(counts) * counts.clamp(min=1))
+
+    def majority_rate(self) -> float:
+        """Share of the most frequent class: what a constant answer scores."""
+        return self.labels.bincount().max().item() / len(self)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: its name, the names of its classes, and its splits by name."""
+
+    name: str
+    class_names: tuple[str, ...]
+    splits: dict[str, Split]
+
+
+def with_distances(split: Split, config: Config) -> Split:
+    """The split with its distance channel, where the configuration has one."""
+    if config.distance != "on":
+        return split
+    return replace(split, distances=signed_distance(split.images))
+
+
+def prepare(volumes: np.ndarray | Tensor, config: Config) -> Tensor:
+    """Makes of stored volumes what the model takes.
+
+    Args:
+        volumes: `(b D H W)` uint8, each axis as long as `config.size`.
+        config: The configuration of the model.
+
+    Returns:
+        `(b c D H W)` float32 on the device of the volumes: intensities in [0, 1] and, with
+        `distance=on`, the signed distance to the shape's surface in edges of the volume.
+
+    Raises:
+        InputError: Another type or shape.
+    """
+    volumes = torch.as_tensor(volumes)
+    edge = config.size
+    if volumes.dtype != torch.uint8 or volumes.ndim != 4 or volumes.shape[1:] != (edge,) * 3:
+        raise InputError(
+            f"volumes must be uint8 of shape (b, {edge}, {edge}, {edge}), "
+            f"got {str(volumes.dtype).removeprefix('torch.')} of shape {tuple(volumes.shape)}"
+        )
+    return _stack(volumes, signed_distance(volumes) if config.distance == "on" else None)
+
+
+def _stack(volumes: Tensor, distances: Tensor | None) -> Tensor:
+    channels = [volumes.float() / 255] + ([] if distances is None else [distances])
+    return torch.stack(channels, dim=1)
+
+
+def batches(
+    num_volumes: int, batch_size: int, generator: torch.Generator | None = None
+) -> Iterator[Tensor]:
+    """Cuts a split into batches of indices; the last one may be smaller.
+
+    Args:
+        num_volumes: Volumes of the split.
+        batch_size: Volumes of a batch.
+        generator: Shuffles with it; without one the order is the file's.
+
+    Yields:
+        Index tensors, int64; together they hold each volume once.
+    """
+    if generator is None:
+        order = torch.arange(num_volumes)
+    else:
+        order = torch.randperm(num_volumes, generator=generator)
+    yield from order.split(batch_size)

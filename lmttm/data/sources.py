@@ -1,0 +1,140 @@
+"""Where a data set comes from: MedMNIST 3D, the phantoms, files of your own."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lmttm.config.schema import PHANTOM, Config, is_own
+from lmttm.data import phantoms
+from lmttm.data.dataset import Dataset, Split
+from lmttm.data.download import fetch
+from lmttm.data.labelled import SPLITS, Labelled, read_npz, read_tables
+from lmttm.errors import InputError
+from lmttm.storage import digest_of
+
+log = logging.getLogger("lmttm")
+
+
+def load_dataset(config: Config) -> Dataset:
+    """Loads the data set that a configuration names; downloads it on first use.
+
+    Args:
+        config: `dataset_name`, `size`, `root`, `folds`, `fold` and `model.out_class_num`
+            matter.
+
+    Returns:
+        The data set with its three splits; with `folds`, training and validation split
+        are drawn anew from both, by class.
+
+    Raises:
+        InputError: The file is missing and can not be fetched, is not the official one, or
+            holds something else than it should; or `out_class_num` does not fit.
+    """
+    if config.dataset_name == PHANTOM:
+        dataset = _phantom()
+    elif is_own(config.dataset_name):
+        dataset = _own(Path(config.dataset_name), config.size)
+    else:
+        dataset = _medmnist(config.dataset_name, config.size, Path(config.root))
+    num_classes = len(dataset.class_names)
+    if config.model.out_class_num != num_classes:
+        raise InputError(
+            f"model.out_class_num must be {num_classes} for {dataset.name}, "
+            f"got {config.model.out_class_num}"
+        )
+    return _refolded(dataset, config) if config.folds else dataset
+
+
+def _refolded(dataset: Dataset, config: Config) -> Dataset:
+    from sklearn.model_selection import StratifiedKFold
+
+    train, val = dataset.splits["train"], dataset.splits["val"]
+    images = torch.cat([train.images, val.images])
+    labels = torch.cat([train.labels, val.labels])
+    rarest = labels.bincount().min().item()
+    if config.folds > rarest:
+        raise InputError(f"folds must be at most {rarest}, the rarest class, got {config.folds}")
+    # One seed for all, so that the folds of different runs are the same.
+    folds = StratifiedKFold(config.folds, shuffle=True, random_state=0).split(labels, labels)
+    parts = zip(("train", "val"), list(folds)[config.fold], strict=True)
+    drawn = {name: Split(name, images[chosen], labels[chosen]) for name, chosen in parts}
+    return replace(dataset, splits=dataset.splits | drawn)
+
+
+def class_names(dataset_name: str) -> tuple[str, ...]:
+    """The names of a data set's classes, in the order of the labels."""
+    if dataset_name == PHANTOM:
+        return phantoms.CLASS_NAMES
+    from medmnist import INFO
+
+    names = INFO[dataset_name.lower()]["label"]
+    return tuple(names[key] for key in sorted(names, key=int))
+
+
+def class_names_of(config: Config) -> tuple[str, ...]:
+    """The names of the classes that a configuration's model tells apart."""
+    if is_own(config.dataset_name):
+        return _numbered(config.model.out_class_num)
+    return class_names(config.dataset_name)
+
+
+def _numbered(num_classes: int) -> tuple[str, ...]:
+    return tuple(f"class {number}" for number in range(num_classes))
+
+
+def _phantom() -> Dataset:
+    drawn = {}
+    for seed, name in enumerate(SPLITS):
+        images, labels = phantoms.generate(phantoms.SPLITS[name], seed)
+        drawn[name] = images, labels[:, 0].astype(np.int64)
+    return _dataset(PHANTOM, class_names(PHANTOM), drawn)
+
+
+def _medmnist(name: str, size: int, root: Path) -> Dataset:
+    from medmnist import INFO  # brings pandas and scikit-learn along
+
+    info = INFO[name.lower()]
+    suffix = "" if size == 28 else f"_{size}"
+    path = root / f"{name.lower()}{suffix}.npz"
+    url, md5 = info[f"url{suffix}"], info[f"MD5{suffix}"]
+    if not path.exists():
+        fetch(url, path, md5)
+    elif (got := digest_of(path, "md5")) != md5:
+        raise InputError(
+            f"{path} is damaged or altered: its MD5 is {got}, not {md5}; "
+            f"delete it, and it is fetched again from {url}"
+        )
+    return _dataset(name, class_names(name), read_npz(path, size, info["n_samples"]))
+
+
+def _own(path: Path, size: int) -> Dataset:
+    """A labelled set of the user's own: an npz in MedMNIST's form, or a folder of tables."""
+    if not path.exists():
+        raise InputError(f"the data set {path} is not there")
+    labelled = read_tables(path, size) if path.is_dir() else read_npz(path, size)
+    num_classes = max(int(labels.max()) for _, labels in labelled.values()) + 1
+    return _dataset(str(path), _numbered(num_classes), labelled)
+
+
+def _dataset(name: str, names: tuple[str, ...], labelled: Labelled) -> Dataset:
+    for split, (images, labels) in labelled.items():
+        if labels.min() < 0 or labels.max() >= len(names):
+            raise InputError(
+                f"{name}: {split}_labels must be from 0 to {len(names) - 1}, "
+                f"got {labels.min()} to {labels.max()}"
+            )
+        empty = np.flatnonzero(~images.reshape(len(images), -1).any(axis=1)).tolist()
+        if empty:
+            shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
+            count = len(empty)
+            log.warning(
+                "%s: %d volumes of the %s split are all zero: %s", name, count, split, shown
+            )
+    splits = {
+        split: Split(split, torch.from_numpy(images), torch.from_numpy(labels))
+        for split, (images, labels) in labelled.items()
+    }
+    return Dataset(name, names, splits)

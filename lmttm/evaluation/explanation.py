@@ -1,0 +1,134 @@
+"""How a machine came to its answer for a volume: where it looked, what moved it.
+
+Everything is taken from the plain form of the steps; the results are plain tensors.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lmttm.model.machine import LMTTM
+from lmttm.model.memory import neighbours
+
+
+class Explanation(NamedTuple):
+    """What a machine did with b volumes in t steps, with u neighbours in memory."""
+
+    probabilities: Tensor  # (b classes): the answer
+    running: Tensor  # (b t classes): the answer if the volume ended with that step
+    token_attention: Tensor  # (b u*r D H W): how much each read token looked at each voxel
+    attention: Tensor  # (b D H W): the mean of it over the read tokens
+    shares: Tensor  # (b t u+1): of that looking, what fell on each neighbour (current, past,
+    # next, ...) and, last, on the input
+    step_effects: Tensor  # (b t): what the logit of the answer loses with an empty slab
+    unit_effects: Tensor  # (b u): what it loses when a neighbour reads as zeros at every step
+
+
+@torch.no_grad()
+def explain(model: LMTTM, volumes: Tensor) -> Explanation:
+    """Explains the answers for volumes.
+
+    Args:
+        model: In evaluation mode.
+        volumes: `(b c D H W)`, as `lmttm.prepare` gives them.
+
+    Returns:
+        The explanation. An effect is the logit of the predicted class, less the mean of the
+        others, with everything in place, minus the same with one thing blanked; it is
+        positive for what spoke for the answer.
+    """
+    tokens = model.tokenizer(volumes)
+    empty = model.tokenizer(torch.zeros_like(volumes))
+    logits, step_logits = _answer(model, tokens)
+    answers = logits.argmax(dim=1)
+
+    def margin(logits: Tensor) -> Tensor:
+        own = logits.gather(1, answers[:, None])[:, 0]
+        return own - (logits.sum(dim=1) - own) / (logits.shape[1] - 1)
+
+    step_effects = []
+    for step in range(tokens.shape[1]):
+        without = tokens.clone()
+        without[:, step] = empty[:, step]
+        step_effects.append(margin(logits) - margin(_answer(model, without)[0]))
+    slots = _slots(model)
+    unit_effects = [
+        margin(logits) - margin(_answer(model, tokens, blank=slot)[0]) for slot in range(slots)
+    ]
+    looks, shares = _looking(model, tokens)
+    token_attention = torch.stack(
+        [model.tokenizer.to_voxels(look, volumes.shape[2:]) for look in looks.unbind(dim=2)], dim=1
+    )
+    counts = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)[:, None]
+    return Explanation(
+        probabilities=logits.softmax(dim=1),
+        running=(step_logits.cumsum(dim=1) / counts).softmax(dim=2),
+        token_attention=token_attention,
+        attention=token_attention.mean(dim=1),
+        shares=shares,
+        step_effects=torch.stack(step_effects, dim=1),
+        unit_effects=torch.stack(unit_effects, dim=1)
+        if slots
+        else logits.new_zeros(len(logits), 0),
+    )
+
+
+def _slots(model: LMTTM) -> int:
+    """Neighbours that a step reads."""
+    if model.cell.write is None:
+        return 0
+    num_units = model.initial_memory(1).shape[1]
+    return len(neighbours(0, num_units=num_units, radius=model.cell.radius))
+
+
+def _steps(model: LMTTM, tokens: Tensor, blank: int | None = None):
+    """Takes the steps one by one; gives what each read from, and its output tokens."""
+    memory = model.initial_memory(len(tokens))
+    num_units = memory.shape[1]
+    for step in range(tokens.shape[1]):
+        near = []
+        if model.cell.write is not None:
+            near = neighbours(step, num_units=num_units, radius=model.cell.radius)
+        seen = memory
+        if blank is not None:
+            seen = memory.clone()
+            seen[:, near[blank]] = 0
+        units = [seen[:, unit] for unit in near]
+        outputs, changed = model.cell(seen, tokens[:, step], step)
+        if blank is not None:  # what was blanked is only hidden from this step
+            kept = [unit for unit in range(num_units) if unit != (step + 1) % num_units]
+            changed = changed.clone()
+            changed[:, kept] = memory[:, kept]
+        memory = changed
+        yield units, outputs
+
+
+def _answer(model: LMTTM, tokens: Tensor, blank: int | None = None) -> tuple[Tensor, Tensor]:
+    """Logits `(b classes)` and those of each step `(b t classes)`."""
+    outputs = torch.stack([outputs for _, outputs in _steps(model, tokens, blank)], dim=1)
+    seen = model.pool(outputs)
+    return model.classifier(seen.mean(dim=1)), model.classifier(seen)
+
+
+def _looking(model: LMTTM, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """The summarizer's softmax weights.
+
+    Of each read token on each input token, `(b t u*r n)`, and of all together in shares of
+    the neighbours and the input, `(b t u+1)`.
+    """
+    read = model.cell.read
+    on_inputs, shares = [], []
+    for step, (units, _) in enumerate(_steps(model, tokens)):
+        inputs = tokens[:, step]
+        views = [torch.cat([unit, inputs], dim=1) for unit in units] or [inputs]
+        looks = [read.summarize.weights(read.positions(view)) for view in views]  # b r m+n
+        unit_tokens = looks[0].shape[2] - inputs.shape[1]
+        on_inputs.append(torch.cat([look[:, :, unit_tokens:] for look in looks], dim=1))
+        on_units = [
+            look[:, :, :unit_tokens].sum(dim=2).mean(dim=1) / len(looks)
+            for look in looks
+            if unit_tokens
+        ]
+        shares.append(torch.stack([*on_units, on_inputs[-1].sum(dim=2).mean(dim=1)], dim=1))
+    return torch.stack(on_inputs, dim=1), torch.stack(shares, dim=1)

@@ -1,0 +1,1 @@
+"""The paper's machine, from its smallest layers to the loop over slabs."""

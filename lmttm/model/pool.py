@@ -1,0 +1,34 @@
+"""Pools the output tokens of a step before the classifier."""
+
+from torch import Tensor, nn
+
+from lmttm.model.summarizers import AttentionSummarizer
+
+
+class MeanPool(nn.Module):
+    """Joins the output tokens of a step by their mean (the paper's way)."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens `(b t n d)` -> `(b t d)`."""
+        return tokens.mean(dim=2)
+
+
+class AttentionPool(nn.Module):
+    """Joins the output tokens of a step by one learned query that attends to them.
+
+    Args:
+        dim: Width of a token, d; a multiple of num_heads.
+        num_heads: Attention heads.
+    """
+
+    def __init__(self, *, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.summarize = AttentionSummarizer(
+            dim=dim, num_tokens=1, num_heads=num_heads, dropout=0.0
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens `(b t n d)` -> `(b t d)`."""
+        joined = self.summarize(self.norm(tokens.flatten(0, 1)))
+        return joined.unflatten(0, tokens.shape[:2])[:, :, 0]

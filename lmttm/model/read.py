@@ -1,0 +1,83 @@
+"""Read: what the machine takes from its memory, and from the input, at a step."""
+
+import torch
+from torch import Tensor, nn
+
+from lmttm.model.layers import Positions
+from lmttm.model.summarizers import make_summarizer
+
+
+class NeighbourMarks(nn.Module):
+    """Adds to the read tokens of each neighbour a learned vector of its own.
+
+    Without it a processing unit can not tell what it read of the current, the past and the
+    next unit: one summarizer and one position table serve all of them.
+
+    Args:
+        num_neighbours: Units that a step reads, u.
+        dim: Width of a token, d.
+
+    Source: none in the paper, which leaves the reads unmarked.
+    """
+
+    def __init__(self, *, num_neighbours: int, dim: int) -> None:
+        super().__init__()
+        self.marks = nn.Parameter(torch.empty(num_neighbours, dim))
+        nn.init.normal_(self.marks, std=0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Read tokens `(b u*r d)`, neighbour by neighbour; the shape stays."""
+        each = tokens.unflatten(1, (len(self.marks), -1)) + self.marks[:, None]
+        return each.flatten(1, 2)
+
+
+class TriTemporalRead(nn.Module):
+    """Reads r tokens from each neighbour: `Z_u = S_r([M_u || I_t] + pos)`, one summarizer.
+
+    Without any unit it reads the input alone: `Z = S_r(I_t + pos)`.
+
+    Args:
+        dim: Width of a token, d.
+        unit_tokens: Tokens of a memory unit, m; 0 where there is no memory.
+        input_tokens: Input tokens of a step, n.
+        read_tokens: Tokens that the read of one unit returns, r.
+        summarizer: `token_learner`, or `attention` (memory mode `TL-MHA`).
+        num_heads: Heads of the attention.
+        positions: Whether a learned position table is added.
+        dropout: Dropout of the summarizer, in [0, 1).
+
+    Source: T-TMC module of the paper. The published code draws its position numbers anew
+    at each forward pass, and reads a single unit three times.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        unit_tokens: int,
+        input_tokens: int,
+        read_tokens: int,
+        summarizer: str,
+        num_heads: int,
+        positions: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        num_tokens = unit_tokens + input_tokens
+        self.positions = Positions(num_tokens=num_tokens, dim=dim) if positions else nn.Identity()
+        self.summarize = make_summarizer(
+            summarizer, dim=dim, num_tokens=read_tokens, num_heads=num_heads, dropout=dropout
+        )
+
+    def forward(self, units: list[Tensor], inputs: Tensor) -> Tensor:
+        """Reads.
+
+        Args:
+            units: The u neighbours, current unit first, each `(b m d)`; may be empty.
+            inputs: Input tokens of the step, `(b n d)`.
+
+        Returns:
+            Read tokens `(b u*r d)`, or `(b r d)` without units.
+        """
+        views = [torch.cat([unit, inputs], dim=1) for unit in units] or [inputs]
+        return torch.cat([self.summarize(self.positions(view)) for view in views], dim=1)

@@ -1,0 +1,108 @@
+"""Write: one unit of the memory is made anew from what the step saw."""
+
+import torch
+from torch import Tensor, nn
+
+from lmttm.model.layers import Positions
+from lmttm.model.summarizers import make_summarizer
+
+
+class SummarizingWrite(nn.Module):
+    """Writes the next unit: `M_f <- S_m([M_c || M_p || M_f || I_t || O_t] + pos)`.
+
+    Args:
+        dim: Width of a token, d.
+        unit_tokens: Tokens of a memory unit, m.
+        num_neighbours: Units that the step read, u.
+        input_tokens: Input tokens of a step, n.
+        output_tokens: Output tokens of a step, u * r.
+        summarizer: `token_learner`, or `attention` (memory mode `TL-MHA`).
+        num_heads: Heads of the attention.
+        positions: Whether a learned position table is added.
+        dropout: Dropout of the summarizer, in [0, 1).
+
+    Source: memory write of the paper, modes `TL` and `TL-MHA`.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        unit_tokens: int,
+        num_neighbours: int,
+        input_tokens: int,
+        output_tokens: int,
+        summarizer: str,
+        num_heads: int,
+        positions: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.num_neighbours = num_neighbours
+        self.output_tokens = output_tokens
+        num_tokens = num_neighbours * unit_tokens + input_tokens + output_tokens
+        self.positions = Positions(num_tokens=num_tokens, dim=dim) if positions else nn.Identity()
+        self.summarize = make_summarizer(
+            summarizer, dim=dim, num_tokens=unit_tokens, num_heads=num_heads, dropout=dropout
+        )
+
+    def forward(
+        self, units: list[Tensor], target: Tensor, inputs: Tensor, outputs: Tensor
+    ) -> Tensor:
+        """Writes.
+
+        Args:
+            units: The u neighbours, current unit first, each `(b m d)`.
+            target: The unit that is replaced, `(b m d)`; the summary has no use for it.
+            inputs: Input tokens of the step, `(b n d)`.
+            outputs: Output tokens of the step, `(b u*r d)`.
+
+        Returns:
+            The new tokens of the next unit, `(b m d)`.
+        """
+        return self.summarize(self.positions(torch.cat([*units, inputs, outputs], dim=1)))
+
+
+class EraseAddWrite(nn.Module):
+    """Writes the next unit by erasing, then adding, as each output token says.
+
+    `M_f <- M_f * prod_j (1 - w_j e_j) + sum_j w_j a_j`, where the output token o_j gives
+    the places w_j (softmax over the unit's tokens), what goes e_j (sigmoid) and what comes
+    a_j. A LayerNorm goes before the three: without it what is added grows with the outputs,
+    these grow with the memory, and so on. The position table of writes has no place here.
+
+    Args:
+        dim: Width of a token, d.
+        unit_tokens: Tokens of a memory unit, m.
+
+    Source: memory mode `TL-AddErase`; Neural Turing Machine, arXiv 1410.5401. The published
+    added term is mean(1 - w a), a constant near 1 at each write, so that the memory grows;
+    its linked form expects the whole memory's token count and crashes.
+    """
+
+    def __init__(self, *, dim: int, unit_tokens: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.place = nn.Linear(dim, unit_tokens)
+        self.erase = nn.Linear(dim, dim)
+        self.add = nn.Linear(dim, dim)
+
+    def forward(
+        self, units: list[Tensor], target: Tensor, inputs: Tensor, outputs: Tensor
+    ) -> Tensor:
+        """Writes.
+
+        Args:
+            units: The u neighbours; only the outputs say what they hold.
+            target: The unit that is changed, `(b m d)`.
+            inputs: Input tokens of the step; likewise.
+            outputs: Output tokens of the step, `(b j d)`.
+
+        Returns:
+            The new tokens of the next unit, `(b m d)`.
+        """
+        outputs = self.norm(outputs)
+        places = self.place(outputs).softmax(dim=-1)  # b j m
+        erased = places[..., None] * self.erase(outputs).sigmoid()[:, :, None]  # b j m d
+        added = places.transpose(1, 2) @ self.add(outputs)
+        return target * (1 - erased).prod(dim=1) + added

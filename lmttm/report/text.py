@@ -1,0 +1,101 @@
+"""Text for people: the summary of a run, a line for each epoch, tables of scores."""
+
+import csv
+import io
+from typing import Any
+
+import torch
+from torch import nn
+
+from lmttm.config.schema import Config
+from lmttm.data.dataset import Dataset
+from lmttm.device import describe
+
+
+def number(value: float | None) -> str:
+    """A score with three digits, or a dash where there is none."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def summary(config: Config, dataset: Dataset, model: nn.Module, device: torch.device) -> str:
+    """The run at a glance: data set, model, device, folder."""
+    counts = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
+    parameters = sum(p.numel() for p in model.parameters())
+    majority = dataset.splits["val"].majority_rate()
+    rows = {
+        "data set": f"{dataset.name}, {config.size}^3 voxels, {len(dataset.class_names)} classes",
+        "volumes": f"{counts}; majority rate {majority:.3f} (val)",
+        "model": config.model.in_words,
+        "parameters": f"{parameters / 1e6:.3f} M",
+        "device": f"{describe(device)}, trained in {config.train.precision}",
+        "run": str(config.run_dir),
+    }
+    return "\n".join(f"{name:<11} {text}" for name, text in rows.items())
+
+
+def epoch_line(record: dict[str, Any], num_epochs: int) -> str:
+    """One line about an epoch; a star marks the one whose weights are kept so far."""
+    return (
+        f"epoch {record['epoch']:>3}/{num_epochs}  loss {record['train_loss']:.4f}  "
+        f"val: loss {record['val_loss']:.4f}  AUC {number(record['val_auc'])}  "
+        f"ACC {number(record['val_acc'])}  {record['seconds']:.1f} s"
+        + ("  *" if record["best"] else "")
+    )
+
+
+def score_table(scores: dict[str, Any], class_names: tuple[str, ...]) -> str:
+    """The scores of a split, with a row for each class."""
+    lines = [
+        f"{scores['dataset']}, {scores['split']} split, {scores['n']} volumes",
+        "",
+        f"  ACC           {number(scores['acc'])}   (majority rate {number(scores['majority'])})",
+        f"  AUC           {number(scores['auc'])}",
+        f"  balanced ACC  {number(scores['balanced_acc'])}",
+        "",
+        f"  {'class':<24} precision  recall     F1  specificity  volumes",
+    ]
+    if scores["auc"] is None:
+        lines[3] += "   (not defined: a class has no volume in this split)"
+    columns = scores["per_class"]
+    for index, name in enumerate(class_names):
+        row = {key: values[index] for key, values in columns.items()}
+        lines.append(
+            f"  {name[:24]:<24} {row['precision']:>9.3f} {row['recall']:>7.3f} "
+            f"{row['f1']:>6.3f} {row['specificity']:>12.3f} {row['support']:>8}"
+        )
+    return "\n".join(lines)
+
+
+def predictions_csv(labels: list[int], predictions: list[int], probabilities: Any) -> str:
+    """A CSV text: index, label, prediction and one probability for each class."""
+    num_classes = len(probabilities[0])
+    header = ["index", "label", "prediction"] + [f"probability_{c}" for c in range(num_classes)]
+    rows = (
+        [str(index), str(label), str(prediction), *(f"{p:.8g}" for p in row)]
+        for index, (label, prediction, row) in enumerate(
+            zip(labels, predictions, probabilities, strict=True)
+        )
+    )
+    return "\n".join(",".join(row) for row in [header, *rows]) + "\n"
+
+
+def inputs_table(rows: list[dict[str, Any]]) -> str:
+    """What was found in volumes of the user's own, with the warnings about each."""
+    lines = [f"{'volume':<40} {'prediction':<24} probability"]
+    for row in rows:
+        path, name = row["path"], row["prediction"]
+        short = path if len(path) <= 40 else "..." + path[-37:]
+        lines.append(f"{short:<40} {name[:24]:<24} {row['probabilities'][name]:>11.3f}")
+        lines += [f"  warning: {text}" for text in row["warnings"]]
+    return "\n".join(lines)
+
+
+def inputs_csv(rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> str:
+    """A CSV text: path, prediction, one probability for each class, warnings."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "prediction", *class_names, "warnings"])
+    for row in rows:
+        chances = [f"{row['probabilities'][name]:.8g}" for name in class_names]
+        writer.writerow([row["path"], row["prediction"], *chances, "; ".join(row["warnings"])])
+    return text.getvalue()

@@ -1,0 +1,212 @@
+"""Weights, configuration and training state in one file, from which a model is rebuilt.
+
+Beside each `X.pth` lies `X.pth.sha256`, as sha256sum writes it.
+"""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lmttm.config.files import validate
+from lmttm.config.schema import Config
+from lmttm.errors import InputError, one_line
+from lmttm.model.build import build_model
+from lmttm.model.machine import LMTTM
+from lmttm.storage import digest_of, whole_file, write_text
+
+BEST = "best.pth"
+LAST = "last.pth"
+PREVIOUS = "last.prev.pth"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    Attributes:
+        config: The configuration that built the model.
+        weights: The model's state dict.
+        epoch: Epochs done, from 1.
+        validation: Scores of the validation split after that epoch.
+        training: In `last.pth`: what going on needs (`Trainer.state_dict`) and the records of
+            all epochs; else empty.
+        statistics: What the training volumes look like; see `volumes.Statistics`.
+    """
+
+    config: Config
+    weights: dict[str, torch.Tensor]
+    epoch: int
+    validation: dict[str, Any]
+    training: dict[str, Any]
+    statistics: dict[str, Any]
+
+    def build(self) -> LMTTM:
+        """Rebuilds the model with the saved weights, on the CPU, in evaluation mode.
+
+        Raises:
+            InputError: The weights do not fit the configuration.
+        """
+        _check_weights(self.weights, self.config)
+        pretrained = self.config.model.model_copy(update={"resnet_pretrained": False})
+        model = build_model(self.config.model_copy(update={"model": pretrained}))
+        model.load_state_dict(self.weights)
+        return model.eval()
+
+
+def _check_weights(weights: dict[str, Any], config: Config) -> None:
+    """Compares names, types and shapes before the model takes any memory."""
+    with torch.device("meta"):
+        plain = config.model.model_copy(update={"resnet_pretrained": False})
+        expected = build_model(config.model_copy(update={"model": plain})).state_dict()
+    reason = None
+    if missing := sorted(expected.keys() - weights.keys()):
+        reason = f"{missing[0]} is missing"
+    elif unknown := sorted(map(str, weights.keys() - expected.keys())):
+        reason = f"{unknown[0]} has no place in it"
+    for name, tensor in expected.items():
+        got = weights.get(name)
+        if reason is None and _kind(got) != _kind(tensor):
+            reason = f"{name} must be {_kind(tensor)}, got {_kind(got)}"
+    if reason:
+        raise InputError(f"the checkpoint's weights do not fit its configuration: {reason}")
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return f"a {type(value).__name__}"
+    dense = "" if value.layout == torch.strided else "sparse "
+    return f"{dense}{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+
+
+def save(
+    path: Path,
+    *,
+    config: Config,
+    model: nn.Module,
+    epoch: int,
+    validation: dict[str, Any],
+    training: dict[str, Any] | None = None,
+    statistics: dict[str, Any] | None = None,
+    previous: Path | None = None,
+) -> None:
+    """Writes a checkpoint, whole or not at all. `torch.load(weights_only=True)` reads it.
+
+    At every moment there is a whole file with its checksum, under `path` or `previous`.
+
+    Args:
+        path: The file; its folder must exist.
+        config: The configuration that built the model.
+        model: The model.
+        epoch: Epochs done.
+        validation: Scores of the validation split.
+        training: What going on with the training needs.
+        statistics: What the training volumes look like.
+        previous: The name that the former file takes once the new one is complete.
+
+    Raises:
+        RunError: The file can not be written.
+    """
+    content = {
+        "model": model.state_dict(),
+        "config": config.model_dump(),
+        "epoch": epoch,
+        "validation": validation,
+        "training": training or {},
+        "statistics": statistics or {},
+    }
+    with whole_file(path) as temporary:
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # torch's writer tells a full disk so
+            raise OSError(str(error)) from None
+        digest = digest_of(temporary, "sha256")
+        if previous and path.exists() and (former := _digests(path)):
+            _write_digests(previous, former + _digests(previous))
+            path.replace(previous)
+            _write_digests(previous, former)
+        # Until the new file has its name, the former's checksum is right as well.
+        _write_digests(path, [digest, *_digests(path)])
+    _write_digests(path, [digest])
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _digests(path: Path) -> list[str]:
+    """The checksums that a file may have; none where they are unknown."""
+    try:
+        lines = _sidecar(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def _write_digests(path: Path, digests: list[str]) -> None:
+    write_text(_sidecar(path), "".join(f"{digest}  {path.name}\n" for digest in digests))
+
+
+def load(path: Path) -> Checkpoint:
+    """Reads a checkpoint. Nothing in the file can run (`weights_only`).
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content, on the CPU; the configuration has passed the schema.
+
+    Raises:
+        InputError: There is no such file, or it is damaged, or no checkpoint of this
+            project.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path}; train first: python train.py ...")
+    known = _digests(path)
+    if known and digest_of(path, "sha256") not in known:
+        raise InputError(f"{path} is damaged: its SHA-256 is not the one in {_sidecar(path).name}")
+    try:
+        _refuse_inflation(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged or hostile file may raise anything
+        raise InputError(f"{path} is not a readable checkpoint: {one_line(error)}") from None
+    fields = dict.fromkeys(("model", "config", "validation", "training", "statistics"), dict)
+    fields["epoch"] = int
+    if not isinstance(content, dict) or any(
+        not isinstance(content.get(name), kind) for name, kind in fields.items()
+    ):
+        raise InputError(f"{path} is not a checkpoint of this project")
+    return Checkpoint(
+        config=validate(content["config"], source=str(path)),
+        weights=content["model"],
+        epoch=content["epoch"],
+        validation=content["validation"],
+        training=content["training"],
+        statistics=content["statistics"],
+    )
+
+
+def _refuse_inflation(path: Path) -> None:
+    """A checkpoint holds its tensors as they are: it can not take more than its own size."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+            raise ValueError("it claims to hold more than its own size")
+
+
+def load_run(run_dir: str | Path) -> tuple[LMTTM, Config]:
+    """Rebuilds the best model of a run.
+
+    Args:
+        run_dir: A folder that train.py made, such as `runs/Train`.
+
+    Returns:
+        The model in evaluation mode, on the CPU, and its configuration.
+
+    Raises:
+        InputError: The run has no sound checkpoint.
+    """
+    checkpoint = load(Path(run_dir) / BEST)
+    return checkpoint.build(), checkpoint.config

@@ -1,0 +1,152 @@
+"""The folder of a run: one process at a time trains in it, and nothing in it is lost."""
+
+import contextlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lmttm.config.files import to_json
+from lmttm.config.schema import Config, differences
+from lmttm.errors import InputError
+from lmttm.runs import checkpoint
+from lmttm.runs.checkpoint import LAST, PREVIOUS, Checkpoint
+from lmttm.storage import is_unfinished, write_text
+
+log = logging.getLogger("lmttm")
+
+CONFIG = "config.json"
+LOCK = "lock"
+LOG = "log.jsonl"
+
+# What may differ when a run goes on: how long, how often it is saved, and where things are.
+_FREE_ON_RESUME = {"train.epoch", "train.save_every", "device", "root", "output_dir"}
+
+
+def check_folder(folder: Path, *, may_exist: bool) -> None:
+    """Raises an InputError where a new run would overwrite something.
+
+    Args:
+        folder: The folder of the run.
+        may_exist: Whether a run there may be replaced, or go on.
+    """
+    if not _content(folder):
+        return
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder} is not a run (it has no {CONFIG}): it is left alone")
+    if not may_exist:
+        raise InputError(
+            f"the run {folder} exists; --resume goes on with it, --replace starts it anew, "
+            "train.name=... makes another"
+        )
+
+
+def _content(folder: Path) -> list[Path]:
+    """What a folder holds, beside its lock and what a killed process had not finished."""
+    try:
+        paths = [path for path in folder.iterdir() if path.name != LOCK]
+    except OSError:
+        return []
+    return [path for path in paths if not is_unfinished(path)]
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Makes the folder of a run and keeps other processes out while the block runs.
+
+    The lock is the operating system's: it dies with its process.
+
+    Raises:
+        InputError: The folder can not be made, or another process holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InputError(
+            f"another process is training {folder}; wait for it, or give this run another "
+            "train.name"
+        ) from None
+    except OSError as error:
+        raise InputError(f"the run folder {folder} can not be made: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def latest(config: Config) -> Checkpoint | None:
+    """The newest sound state of a run, to go on from.
+
+    Args:
+        config: The configuration of the run that is to go on.
+
+    Returns:
+        `last.pth`, or where it is damaged or missing `last.prev.pth`; None where neither
+        exists.
+
+    Raises:
+        InputError: Both are damaged, or the run was started with another configuration.
+    """
+    paths = [config.run_dir / name for name in (LAST, PREVIOUS)]
+    there = [path for path in paths if path.exists()]
+    for path in there:
+        try:
+            state = checkpoint.load(path)
+        except InputError as error:
+            log.warning("%s", error)
+            continue
+        changed = differences(state.config, config)
+        wrong = [key for key in changed if key not in _FREE_ON_RESUME]
+        if wrong:
+            told = ", ".join(f"{key} (was {changed[key][0]!r})" for key in wrong)
+            raise InputError(f"a resumed run must keep its configuration; changed: {told}")
+        if path.name == PREVIOUS:
+            log.warning("going on from %s instead of %s", PREVIOUS, LAST)
+            paths[0].unlink(missing_ok=True)  # or it would take the place of the sound one
+        return state
+    if there:
+        names = " and ".join(str(path) for path in there)
+        raise InputError(f"{names} can not be read; --replace starts the run anew")
+    return None
+
+
+def start(config: Config, *, going_on: bool) -> None:
+    """Clears the folder for a new run, unless it goes on, and writes its configuration."""
+    folder = config.run_dir
+    for path in filter(is_unfinished, folder.iterdir()):
+        path.unlink()
+    if not going_on:
+        # The configuration last: it tells that the rest is a run.
+        for path in sorted(_content(folder), key=lambda path: path.name == CONFIG):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_text(folder / CONFIG, to_json(config))
+
+
+def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
+    """Writes `log.jsonl`: one line for each epoch."""
+    write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in history))
+
+
+def is_over(config: Config, history: list[dict[str, Any]]) -> bool:
+    """Whether a run has all its epochs, or has reached the AUC at which it was to end."""
+    train = config.train
+    best = max((record["val_auc"] or 0.0 for record in history), default=0.0)
+    return len(history) >= train.epoch or 0 < train.stop_auc <= best
+
+
+def best_of(config: Config, history: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The epoch whose weights are kept, so far; of equals the earlier one."""
+    return max(history, key=lambda record: rank(config, record), default=None)
+
+
+def rank(config: Config, record: dict[str, Any]) -> tuple[float, float]:
+    """What makes an epoch better than another: its validation AUC, then its loss; or its age."""
+    if config.train.keep == "last":
+        return (record["epoch"], 0.0)
+    return (record["val_auc"] or 0.0, -record["val_loss"])

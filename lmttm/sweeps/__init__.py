@@ -1,0 +1,1 @@
+"""Grids of runs: the plan and the tables."""

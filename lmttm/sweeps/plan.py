@@ -1,0 +1,217 @@
+"""The plan of a sweep: a grid of runs, each with its configuration."""
+
+import itertools
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lmttm.config.files import CONFIG_DIR, load_config, read_json, sentences
+from lmttm.config.schema import Config
+from lmttm.data.sources import class_names
+from lmttm.errors import InputError
+from lmttm.model.build import build_model
+from lmttm.model.memory import InitialMemory
+
+SWEEP_DIR = CONFIG_DIR / "sweeps"
+SCORES = ("auc", "acc", "balanced_acc")
+
+Scalar = str | int | float | bool
+
+
+class Setting(BaseModel):
+    """A value of an axis that sets several keys: `{"label": "TTM", "set": {...}}`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    label: Annotated[str, Field(min_length=1)]
+    set: dict[str, Scalar | list[Scalar]]
+
+
+class Sweep(BaseModel):
+    """A file of `config/sweeps/`.
+
+    Attributes:
+        base: The configuration that every cell starts from.
+        grid: Axes: a key, or any name where the values are settings, and its values.
+        datasets: Names of data sets; each sets its own `out_class_num`. Empty: the base's.
+        seeds: Seeds of each combination.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    base: str
+    grid: dict[str, Annotated[list[Setting | Scalar], Field(min_length=1)]]
+    datasets: list[str] = []
+    seeds: Annotated[list[int], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep.
+
+    Attributes:
+        name: Readable and unique; the name of the run's folder.
+        labels: The value of each axis, as text.
+        overrides: `key=value` texts over the base configuration.
+        config: The configuration that they give.
+    """
+
+    name: str
+    labels: dict[str, str]
+    overrides: tuple[str, ...]
+    config: Config
+
+
+def find_sweep(name: str) -> Path:
+    """The file of a sweep: a bare name is looked up in `config/sweeps/`."""
+    shipped = SWEEP_DIR / name
+    path = shipped if len(Path(name).parts) == 1 and shipped.is_file() else Path(name)
+    if not path.is_file():
+        names = ", ".join(sorted(file.name for file in SWEEP_DIR.glob("*.json")))
+        raise InputError(f"there is no sweep {name}; config/sweeps/ holds {names}")
+    return path
+
+
+def load_sweep(path: Path, base: str | None = None) -> Sweep:
+    """Loads and validates a sweep file.
+
+    Args:
+        path: The file; keys that start with `_` are comments.
+        base: A configuration that takes the place of the file's `base`.
+
+    Returns:
+        The sweep.
+
+    Raises:
+        InputError: The file can not be used; one sentence for each fault.
+    """
+    document = {k: v for k, v in read_json(path).items() if not k.startswith("_")}
+    if base is not None:
+        document["base"] = base
+    try:
+        return Sweep.model_validate(document)
+    except ValidationError as error:
+        faults = dict.fromkeys(
+            line for fault in error.errors() for line in sentences(fault, list(Sweep.model_fields))
+        )
+        raise InputError(f"{path.name}: " + "; ".join(faults)) from None
+
+
+def make_cells(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0) -> list[Cell]:
+    """All runs of a sweep, each with its validated configuration.
+
+    Args:
+        sweep: The sweep.
+        overrides: `key=value` texts for every cell; they beat the base, the grid beats them.
+        folder: The folder of the runs.
+        folds: With 2 or more, each cell is cross-validated: a run for each fold.
+
+    Returns:
+        The cells: the last axis varies fastest, then the seed, then the fold.
+
+    Raises:
+        InputError: A cell's configuration is not valid, or two cells have one name.
+    """
+    axes = {key: [_setting(key, value) for value in values] for key, values in sweep.grid.items()}
+    if sweep.datasets:
+        axes = {"dataset": [_dataset(name) for name in sweep.datasets]} | axes
+    cells = []
+    for combination in itertools.product(*axes.values(), sweep.seeds, range(folds or 1)):
+        *settings, seed, fold = combination
+        labels = dict(zip(axes, (label for label, _ in settings), strict=True))
+        parts = [*(_safe(label) for label in labels.values()), f"s{seed}"]
+        texts = [*overrides, *(text for _, texts in settings for text in texts), f"seed={seed}"]
+        if folds:
+            parts.append(f"f{fold}")
+            texts += [f"folds={folds}", f"fold={fold}"]
+        name = "-".join(parts)
+        texts = (*texts, f"output_dir={folder}", f"train.name={name}")
+        try:
+            config = load_config(sweep.base, texts)
+        except InputError as error:
+            raise InputError(f"cell {name}: {error}") from None
+        cells.append(Cell(name, labels, texts, config))
+    names = [cell.name for cell in cells]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise InputError(f"two cells of the sweep have the name {twice[0]}")
+    return cells
+
+
+def is_finished(cell: Cell, split: str) -> bool:
+    """Whether a cell has been trained with this configuration and scored on a split."""
+    return (cell.config.run_dir / split / "metrics.json").is_file() and is_begun(cell)
+
+
+def is_begun(cell: Cell) -> bool:
+    """Whether the folder of a cell holds a run, or a part of one, with its configuration."""
+    try:
+        begun = load_config((cell.config.run_dir / "config.json").resolve())
+    except InputError:
+        return False
+    return begun == _settled_as(begun, cell.config)
+
+
+def _settled_as(begun: Config, asked: Config) -> Config:
+    """A configuration with what it leaves to data and device decided as in a run."""
+    distance = begun.distance if asked.distance == "auto" else asked.distance
+    train = asked.train
+    if train.precision == "auto":
+        train = train.model_copy(update={"precision": begun.train.precision})
+    return asked.model_copy(update={"distance": distance, "train": train})
+
+
+def cost(config: Config) -> tuple[int, float]:
+    """What a model takes, found without allocating it.
+
+    Args:
+        config: The configuration of the model.
+
+    Returns:
+        Its parameters, and the GFLOP of one volume's forward pass by torch's counter.
+
+    Raises:
+        InputError: The model can not be built.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    if config.distance == "auto":  # as if off: the data decide when the run starts
+        config = config.model_copy(update={"distance": "off"})
+    channels = 2 if config.distance == "on" else 1
+    # One volume: a batch would share what is embedded once for all of its volumes.
+    volumes = torch.empty(1, channels, *[config.size] * 3, device="meta")
+    with torch.device("meta"):
+        model = build_model(config).requires_grad_(False)
+    # In training mode, since the counter does not see torch's fused attention layer; without
+    # the noise on a carried memory, which can not be drawn without memory.
+    for module in model.modules():
+        module.training = not isinstance(module, InitialMemory)
+    with FlopCounterMode(display=False) as counter:
+        model(volumes)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return parameters, counter.get_total_flops() / 1e9
+
+
+def _setting(key: str, value: Setting | Scalar) -> tuple[str, list[str]]:
+    if isinstance(value, Setting):
+        return value.label, [f"{name}={_text(v)}" for name, v in value.set.items()]
+    return _text(value), [f"{key}={_text(value)}"]
+
+
+def _dataset(name: str) -> tuple[str, list[str]]:
+    config = load_config("base.json", [f"dataset_name={name}"])
+    classes = len(class_names(config.dataset_name))
+    texts = [f"dataset_name={config.dataset_name}", f"model.out_class_num={classes}"]
+    return config.dataset_name, texts
+
+
+def _text(value: Scalar | list[Scalar]) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _safe(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "_", label).strip("_") or "_"

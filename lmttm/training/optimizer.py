@@ -1,0 +1,39 @@
+"""Optimizers, and the learning rate of each step."""
+
+import math
+
+import torch
+from torch import nn
+
+
+def make_optimizer(
+    model: nn.Module, *, name: str, lr: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Torch's optimizer of that name (Adam, AdamW or RMSprop) over a model's parameters."""
+    parameters = list(model.parameters())
+    # The fused form can leave a step out without the host's knowing: see `Trainer`.
+    fused = {"fused": True} if parameters[0].is_cuda and name != "RMSprop" else {}
+    return getattr(torch.optim, name)(parameters, lr=lr, weight_decay=weight_decay, **fused)
+
+
+def learning_rate(
+    step: int, *, lr: float, warmup_steps: int, total_steps: int, schedule: str
+) -> float:
+    """The learning rate of a step.
+
+    Args:
+        step: Steps taken before it, over all epochs.
+        lr: The rate after the warm-up.
+        warmup_steps: Steps over which it rises from lr / warmup_steps to lr.
+        total_steps: Steps of the whole training.
+        schedule: `constant`, or `cosine` down to 0 at the end.
+
+    Returns:
+        The rate.
+    """
+    if step < warmup_steps:
+        return lr * (step + 1) / warmup_steps
+    if schedule == "constant":
+        return lr
+    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+    return lr * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,0 +1,286 @@
+"""Trains step by step. Knows batches and losses, but no particular model."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from lmttm.data.augment import Augment
+from lmttm.data.dataset import Split, batches
+from lmttm.errors import RunError
+from lmttm.storage import write_text
+from lmttm.training.compiled import Compiled
+
+# On a GPU the host looks at the losses only this often, so that it never holds the GPU up.
+_LOOK_EVERY = 50
+
+
+def shuffling(seed: int, epoch: int) -> torch.Generator:
+    """The generator that shuffles an epoch: another one for each seed and each epoch."""
+    # Mixed down to 32 bits, since torch's generator on the CPU ignores the others.
+    mixed = np.random.SeedSequence((seed, epoch)).generate_state(1)[0]
+    return torch.Generator().manual_seed(int(mixed))
+
+
+class NotFinite(RunError):
+    """A loss or a gradient norm that is not finite; `write` keeps what led to it."""
+
+    def __init__(self, **fault: Any) -> None:
+        self.fault = fault
+        super().__init__(
+            "the loss or the gradient is not finite at epoch {epoch}, step {step} (loss "
+            "{loss:.4g}, gradient norm {gradient_norm:.4g}, learning rate {lr:.3g}, last finite "
+            "loss {last_finite_loss:.4g}); lower train.lr or set train.clip_norm".format(**fault)
+        )
+
+    def write(self, path: Path) -> None:
+        """Writes the numbers of the step, with the indices of its volumes, as JSON."""
+        plain = {
+            key: value if not isinstance(value, float) or math.isfinite(value) else str(value)
+            for key, value in self.fault.items()
+        }
+        write_text(path, json.dumps(plain, indent=2) + "\n")
+
+
+class _Step(NamedTuple):
+    """What is known of a step once the device has done it."""
+
+    number: int  # within its epoch, from 1
+    loss: Tensor  # mean over the volumes
+    norm: Tensor  # of the gradient
+    lr: float
+    indices: Tensor
+
+
+class Trainer:
+    """Trains a model on a split; can stop behind any step and go on there, bit for bit.
+
+    A step whose loss or gradient is not finite changes neither weights nor optimizer nor
+    carried memory, and stops the training: at once, or on a GPU within 50 steps.
+
+    Args:
+        model: Its `run(volumes)` gives logits and the final memory; `remember` takes the
+            mean of the latter after each optimizer step.
+        split: The training split, on the model's device.
+        augment: Random changes of a batch.
+        optimizer: Of the model's parameters.
+        lr_at: The learning rate of a step, counted over all epochs.
+        seed: Seed of the run; with the epoch it fixes the order of the volumes.
+        batch_size: Volumes of a step.
+        accumulate: Parts in which a batch passes the model. All of them start from the same
+            carried memory.
+        clip_norm: Largest norm of the gradient; 0 for no clipping.
+        label_smoothing: Share of each label that is spread over all classes, in [0, 1).
+        class_weights: Weight of each class in the loss `(classes)`, or None.
+        bf16: Whether the products of training are taken in bfloat16.
+        compiled: Whether the passes of the model are compiled; see `Compiled`.
+        ema: Decay of the averaged weights, in [0, 1); 0 for none.
+
+    Attributes:
+        epoch: Epochs that are done.
+        averaged: The model with the averaged weights, or None.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        split: Split,
+        *,
+        augment: Augment,
+        optimizer: torch.optim.Optimizer,
+        lr_at: Callable[[int], float],
+        seed: int,
+        batch_size: int,
+        accumulate: int = 1,
+        clip_norm: float = 0.0,
+        label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
+        bf16: bool = False,
+        compiled: bool = False,
+        ema: float = 0.0,
+    ) -> None:
+        self.model = model
+        self.split = split
+        self.augment = augment
+        self.optimizer = optimizer
+        self.lr_at = lr_at
+        self.seed = seed
+        self.batch_size = batch_size
+        self.part_size = -(-batch_size // accumulate)
+        self.clip_norm = clip_norm
+        self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
+        self.bf16 = bf16
+        # Graphs would overwrite the gradients that a batch's parts add up.
+        self.run = Compiled(model.run, graphs=accumulate == 1) if compiled else model.run
+        self.averaged = (
+            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema)).requires_grad_(False)
+            if ema
+            else None
+        )
+        self.device = split.images.device
+        self.skips_unseen = bool(optimizer.defaults.get("fused"))
+        self.epoch = 0
+        self._losses: list[Tensor] = []  # of the steps of this epoch, times their volumes
+        self._unseen: list[_Step] = []
+        self._last_finite = math.nan
+
+    @property
+    def steps_done(self) -> int:
+        """Steps of the present epoch that are done."""
+        return len(self._losses)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step."""
+        return self.optimizer.param_groups[0]["lr"]
+
+    @property
+    def model_to_keep(self) -> nn.Module:
+        """What is validated and kept: the averaged model where there is one."""
+        return self.averaged.module if self.averaged else self.model
+
+    def train_epoch(
+        self, after_step: Callable[[], bool] = lambda: False, *, progress: bool = False
+    ) -> float | None:
+        """Goes on to the end of the epoch.
+
+        Args:
+            after_step: Called after each step; True stops the training there.
+            progress: Whether a progress bar is shown.
+
+        Returns:
+            The mean loss over the volumes, or None where `after_step` stopped it.
+
+        Raises:
+            NotFinite: A loss or the norm of a gradient is not finite.
+        """
+        self.model.train()
+        generator = shuffling(self.seed, self.epoch)
+        order = [
+            chosen.to(self.device)
+            for chosen in batches(len(self.split), self.batch_size, generator)
+        ]
+        done = len(self._losses)
+        with tqdm(
+            total=len(order),
+            initial=done,
+            desc="  steps",
+            unit="step",
+            leave=False,
+            dynamic_ncols=True,
+            disable=not progress,
+        ) as bar:
+            for number in range(done, len(order)):
+                self._step(order[number], self.lr_at(self.epoch * len(order) + number))
+                if len(self._unseen) == _LOOK_EVERY:
+                    self._look()
+                bar.set_postfix(loss=f"{self._last_finite:.4f}", refresh=False)
+                bar.update()
+                if after_step():
+                    return None
+        self._look()
+        mean = torch.stack(self._losses).sum().item() / len(self.split)
+        self.epoch += 1
+        self._losses = []
+        return mean
+
+    def _step(self, chosen: Tensor, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = memory = 0.0
+        for part in chosen.split(self.part_size):
+            share = len(part) / len(chosen)
+            volumes, mixing = self.augment(self.split.inputs(part))
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                trace = self.run(volumes)
+                part_loss = share * self._loss(trace.logits, self.split.labels[part], mixing)
+            part_loss.backward()
+            loss += part_loss.detach()
+            memory += share * _mean_memory(trace.memory.detach())
+
+        limit = self.clip_norm or math.inf
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        sound = loss.isfinite() & norm.isfinite()
+        self._unseen.append(_Step(len(self._losses) + 1, loss, norm, lr, chosen))
+        if self.skips_unseen:
+            self.optimizer.found_inf = (~sound).float()
+        else:
+            self._look()
+        self.optimizer.step()
+        self.model.remember(memory, num_steps=trace.step_logits.shape[1], sound=sound)
+        if self.averaged:
+            self.averaged.update_parameters(self.model)
+        self._losses.append(loss * len(chosen))
+
+    def _loss(self, logits: Tensor, labels: Tensor, mixing: tuple[Tensor, Tensor] | None) -> Tensor:
+        def towards(labels: Tensor) -> Tensor:
+            return F.cross_entropy(
+                logits, labels, weight=self.class_weights, label_smoothing=self.label_smoothing
+            )
+
+        if mixing is None:
+            return towards(labels)
+        partner, share = mixing
+        return share * towards(labels) + (1 - share) * towards(labels[partner])
+
+    def _look(self) -> None:
+        """Waits for the steps taken so far, and raises `NotFinite` if one was not sound."""
+        if not self._unseen:
+            return
+        numbers = torch.stack([torch.stack([step.loss, step.norm]) for step in self._unseen])
+        for step, (loss, norm) in zip(self._unseen, numbers.tolist(), strict=True):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise NotFinite(
+                    epoch=self.epoch + 1,
+                    step=step.number,
+                    lr=step.lr,
+                    loss=loss,
+                    gradient_norm=norm,
+                    last_finite_loss=self._last_finite,
+                    indices=step.indices.tolist(),
+                )
+            self._last_finite = loss
+        self._unseen.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that going on needs, beside the weights; what `torch.load` takes as weights."""
+        self._look()
+        state = {
+            "epoch": self.epoch,
+            "losses": torch.stack(self._losses).cpu() if self._losses else torch.empty(0),
+            "last_finite": self._last_finite,
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+        }
+        if self.averaged:
+            state["averaged"] = self.averaged.state_dict()
+        if self.device.type == "cuda":
+            state["rng_cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes back to where `state_dict` was taken; the weights are the model's own affair."""
+        self.epoch = state["epoch"]
+        self._losses = list(state["losses"].to(self.device).unbind())
+        self._last_finite = state["last_finite"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.averaged:
+            self.averaged.load_state_dict(state["averaged"])
+        torch.set_rng_state(state["rng"])
+        if self.device.type == "cuda" and "rng_cuda" in state:
+            torch.cuda.set_rng_state(state["rng_cuda"], self.device)
+
+
+def _mean_memory(memory: Tensor) -> Tensor:
+    """The mean over a batch, in float32 or better."""
+    return memory.mean(dim=0, dtype=torch.promote_types(memory.dtype, torch.float32))

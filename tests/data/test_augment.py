@@ -1,0 +1,206 @@
+"""Augmentation, against numpy, volume by volume."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+
+from lmttm.config.files import load_config
+from lmttm.data import augment
+from lmttm.data.augment import Augment, all_flips
+from lmttm.data.dataset import prepare
+from lmttm.data.distance import signed_distance
+
+
+@pytest.fixture
+def volumes():
+    torch.manual_seed(1)
+    return torch.rand(24, 1, 6, 6, 6)
+
+
+def augmented(volumes, **settings):
+    """The batch after a change; not mixed."""
+    result, mixing = Augment(**settings)(volumes)
+    assert mixing is None
+    return result
+
+
+def matches(changed, candidates):
+    """Index of the candidate that each changed volume equals."""
+    found = []
+    for volume, options in zip(changed, candidates, strict=True):
+        equal = [i for i, option in enumerate(options) if np.array_equal(volume, option)]
+        assert len(equal) == 1
+        found += equal
+    return found
+
+
+def test_nothing_on_changes_nothing(volumes):
+    assert torch.equal(augmented(volumes), volumes)
+
+
+@pytest.mark.parametrize(("axis", "dim"), [("D", 1), ("H", 2), ("W", 3)])
+def test_flips_mirror_their_axis_in_half_of_the_volumes(volumes, axis, dim):
+    changed = augmented(volumes, flip_axes=[axis])
+    found = matches(changed.numpy(), [(v, np.flip(v, dim)) for v in volumes.numpy()])
+    assert 4 < sum(found) < 20
+
+
+@pytest.mark.parametrize(("plane", "dims"), [("DH", (1, 2)), ("DW", (1, 3)), ("HW", (2, 3))])
+def test_turns_are_quarters_in_their_plane(volumes, plane, dims):
+    changed = augmented(volumes, turn_planes=[plane])
+    options = [[np.rot90(v, k, dims) for k in range(4)] for v in volumes.numpy()]
+    assert set(matches(changed.numpy(), options)) == {0, 1, 2, 3}
+
+
+def test_shifts_repeat_the_border(volumes):
+    changed = augmented(volumes, shift=1).numpy()
+
+    def shifted(v):
+        padded = np.pad(v, ((0, 0), (1, 1), (1, 1), (1, 1)), mode="edge")
+        return [
+            padded[:, i : i + 6, j : j + 6, k : k + 6]
+            for i in range(3)
+            for j in range(3)
+            for k in range(3)
+        ]
+
+    assert len(set(matches(changed, [shifted(v) for v in volumes.numpy()]))) > 8
+
+
+def test_flips_turns_and_shifts_follow_one_another(volumes):
+    """All at once, which the machine does in one go, against one after the other."""
+    changed = augmented(volumes[:6], flip_axes=["D", "W"], turn_planes=["DH", "HW"], shift=1)
+
+    def moved(v):
+        axes = {"D": 1, "H": 2, "W": 3}
+        for sides in itertools.product([False, True], repeat=2):
+            dims = [axes[axis] for axis, flips in zip("DW", sides, strict=True) if flips]
+            for first, second in itertools.product(range(4), repeat=2):
+                turned = np.rot90(np.rot90(np.flip(v, dims), first, (1, 2)), second, (2, 3))
+                padded = np.pad(turned, ((0, 0), (1, 1), (1, 1), (1, 1)), mode="edge")
+                for i, j, k in itertools.product(range(3), repeat=3):
+                    yield padded[:, i : i + 6, j : j + 6, k : k + 6]
+
+    for volume, origin in zip(changed.numpy(), volumes.numpy(), strict=False):
+        assert any(np.array_equal(volume, option) for option in moved(origin))
+
+
+def test_intensities_are_scaled_by_one_factor_and_stay_in_range(volumes):
+    changed = augmented(volumes, intensity=0.3)
+    factors = changed.amin(dim=(1, 2, 3, 4)) / volumes.amin(dim=(1, 2, 3, 4))
+    assert 0.7 <= factors.min() < 0.85
+    assert 1.15 < factors.max() <= 1.3
+    expected = (volumes * factors[:, None, None, None, None]).clamp(max=1)
+    torch.testing.assert_close(changed, expected)
+
+
+def test_noise_is_drawn_for_each_voxel_and_stays_in_range(volumes):
+    changed = augmented(volumes, noise=0.2)
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    inner = (volumes > 0.4) & (volumes < 0.6)
+    spreads = [(c - v)[i].std() for c, v, i in zip(changed, volumes, inner, strict=True)]
+    assert max(spreads) < 0.3
+    assert max(spreads) > 0.12 > 0.06 > min(spreads)
+
+
+def test_a_cutout_blanks_one_cube(volumes):
+    changed = augmented(volumes + 0.1, cutout=0.5)
+    for volume in changed[:, 0].numpy() == 0:
+        place = np.argwhere(volume)
+        if len(place):
+            low, high = place.min(axis=0), place.max(axis=0) + 1
+            assert volume[tuple(map(slice, low, high))].all()
+            assert volume.sum() == np.prod(high - low) <= 27
+
+
+def test_mixing_joins_pairs_by_one_share(volumes):
+    mixed, (partner, share) = Augment(mixup=1.0)(volumes)
+    assert sorted(partner.tolist()) == list(range(24))
+    assert 0 < share < 1
+    torch.testing.assert_close(mixed, share * volumes + (1 - share) * volumes[partner])
+
+
+def shapes():
+    """Masks of boxes off the centre, and their prepared batch with the distance channel."""
+    masks = torch.zeros(8, 28, 28, 28, dtype=torch.uint8)
+    for index, mask in enumerate(masks):
+        mask[8 : 20 - index, 9:17, 10 + index : 20] = 255
+    config = load_config("base.json", ["distance=on"])
+    return masks, prepare(masks, config)
+
+
+@pytest.mark.parametrize(
+    "move", [{"flip_axes": ["D", "H", "W"]}, {"turn_planes": ["DH", "DW", "HW"]}]
+)
+def test_the_distance_channel_moves_with_its_shape(move):
+    """Flips and turns: the channel equals the transform of the moved mask."""
+    _, batch = shapes()
+    changed = augmented(batch, **move)
+    assert not torch.equal(changed, batch)
+    expected = signed_distance((255 * changed[:, 0]).to(torch.uint8))
+    assert torch.equal(changed[:, 1], expected)
+
+
+def test_an_enlarged_shape_has_enlarged_distances():
+    """Resampled by interpolation, the channel still is nearly that of the resampled shape."""
+    _, batch = shapes()
+    changed = augmented(batch, scale=0.3, rotate=20)
+    expected = signed_distance((changed[:, 0] > 0.5).to(torch.uint8) * 255)
+    inside = expected > 0
+    error = (changed[:, 1] - expected)[inside].abs()
+    assert error.mean() < 1 / 28
+    scaled_only = augmented(batch, scale=0.3)
+    thickest = scaled_only[:, 1].amax(dim=(1, 2, 3)) / batch[:, 1].amax(dim=(1, 2, 3))
+    assert thickest.min() < 0.95
+    assert thickest.max() > 1.05
+
+
+def test_rotation_equals_scipys():
+    """About one axis by a fixed angle, with linear interpolation."""
+    torch.manual_seed(0)
+    smooth = scipy.ndimage.gaussian_filter(np.random.default_rng(0).random((20, 20, 20)), 2)
+    batch = torch.from_numpy(smooth)[None, None].float()
+    matrix = augment._turn(torch.tensor([0.3]), 1, 2)
+    grid = torch.nn.functional.affine_grid(
+        torch.cat([matrix, torch.zeros(1, 3, 1)], 2), [1, 1, 20, 20, 20], False
+    )
+    ours = torch.nn.functional.grid_sample(batch, grid, align_corners=False)[0, 0].numpy()
+    degrees = np.degrees(0.3)
+    options = [
+        scipy.ndimage.rotate(smooth, sign * degrees, axes=(0, 1), reshape=False, order=1)
+        for sign in (-1, 1)
+    ]
+    middle = (slice(5, 15),) * 3
+    errors = [np.abs(ours - option)[middle].max() for option in options]
+    assert min(errors) < 1e-4 < max(errors)
+
+
+def test_flips_of_a_test_are_all_sets_of_axes():
+    assert all_flips([]) == [()]
+    assert all_flips(["D", "W"]) == [(), (2,), (4,), (2, 4)]
+
+
+def test_everything_together_keeps_shape_and_range_and_follows_the_seed(volumes):
+    change = Augment(
+        flip_axes=["D", "H", "W"],
+        turn_planes=["HW"],
+        rotate=15,
+        scale=0.2,
+        shift=2,
+        intensity=0.5,
+        noise=0.1,
+        cutout=0.3,
+        mixup=0.4,
+    )
+    torch.manual_seed(3)
+    first, _ = change(volumes)
+    torch.manual_seed(3)
+    assert torch.equal(first, change(volumes)[0])
+    assert not torch.equal(first, change(volumes)[0])
+    assert first.shape == volumes.shape
+    assert first.min() >= 0
+    assert first.max() <= 1

@@ -1,0 +1,87 @@
+"""Scores, against medmnist's evaluator, scikit-learn and counting by hand."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from medmnist.evaluator import getACC, getAUC
+from sklearn.metrics import balanced_accuracy_score, classification_report, roc_auc_score
+
+from lmttm.evaluation import metrics
+from lmttm.evaluation.metrics import score
+
+
+def sample(num_classes, n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, num_classes, n)
+    logits = rng.normal(size=(n, num_classes)) + 1.5 * np.eye(num_classes)[labels]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return labels, probabilities
+
+
+@pytest.mark.parametrize(("num_classes", "task"), [(2, "binary-class"), (3, "multi-class")])
+def test_acc_and_auc_are_those_of_medmnist(num_classes, task):
+    labels, probabilities = sample(num_classes)
+    scores = score(labels, probabilities)
+    assert scores["acc"] == getACC(labels[:, None], probabilities, task)
+    assert scores["auc"] == getAUC(labels[:, None], probabilities, task)
+    if num_classes == 2:
+        assert scores["auc"] == pytest.approx(roc_auc_score(labels, probabilities[:, 1]))
+        assert scores["acc"] == np.mean((probabilities[:, 1] > 0.5) == labels)
+    else:
+        expected = roc_auc_score(labels, probabilities, multi_class="ovr", average="macro")
+        assert scores["auc"] == pytest.approx(expected)
+
+
+def test_the_rest_is_counted_right():
+    labels, probabilities = sample(3)
+    predictions = probabilities.argmax(axis=1)
+    scores = score(labels, probabilities)
+    assert scores["n"] == 200
+    assert scores["balanced_acc"] == pytest.approx(balanced_accuracy_score(labels, predictions))
+    assert scores["majority"] == max(np.mean(labels == c) for c in range(3))
+    report = classification_report(labels, predictions, output_dict=True)
+    for c in range(3):
+        row = [np.sum((labels == c) & (predictions == p)) for p in range(3)]
+        assert scores["confusion_matrix"][c] == row
+        for ours, theirs in (("precision",) * 2, ("recall",) * 2, ("f1", "f1-score")):
+            assert scores["per_class"][ours][c] == pytest.approx(report[str(c)][theirs])
+        right = np.sum((labels != c) & (predictions != c)) / np.sum(labels != c)
+        assert scores["per_class"]["specificity"][c] == pytest.approx(right)
+
+
+@pytest.mark.parametrize(("labels", "num_classes"), [([1, 1, 1], 2), ([0, 1, 0], 3)])
+def test_auc_is_none_where_a_class_is_missing(labels, num_classes):
+    probabilities = np.full((3, num_classes), 1 / num_classes)
+    scores = score(np.array(labels), probabilities)
+    assert scores["auc"] is None
+    assert len(scores["confusion_matrix"]) == num_classes
+
+
+def test_calibration_error_equals_its_definition():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([1, 1, 1], 200)
+    labels = rng.integers(0, 3, 200)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    expected = 0.0
+    for low in np.arange(15) / 15:
+        inside = (confidence >= low) & (confidence < low + 1 / 15)
+        if inside.any():
+            expected += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    assert metrics.calibration_error(labels, probabilities) == pytest.approx(expected)
+    sure = np.eye(3)[labels]
+    assert metrics.calibration_error(labels, sure) == 0
+
+
+def test_intervals_hold_the_score_and_agree_with_scipy():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 150)
+    score = np.clip(0.3 * labels + 0.35 + 0.3 * rng.standard_normal(150), 0, 1)
+    probabilities = np.stack([1 - score, score], axis=1)
+    found = metrics.intervals(labels, probabilities)
+    right = (probabilities.argmax(axis=1) == labels).astype(float)
+    theirs = scipy.stats.bootstrap((right,), np.mean, method="percentile", random_state=0)
+    assert found["acc"] == pytest.approx(list(theirs.confidence_interval), abs=0.02)
+    low, high = found["auc"]
+    assert low < metrics.auc(labels, probabilities) < high
+    one_class = metrics.intervals(np.zeros(5, int), probabilities[:5])
+    assert one_class["auc"] is None

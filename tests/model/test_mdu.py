@@ -1,0 +1,108 @@
+"""The Memory Distillation Units."""
+
+import numpy as np
+import pytest
+import torch
+
+from lmttm.model.mdu import MLPMDU, MixerMDU, TransformerMDU
+from tests import reference
+
+COMMON = {
+    "dim": 12,
+    "depth": 3,
+    "mlp_ratio": 3,
+    "dropout": 0.0,
+    "share_layers": False,
+    "drop_path": 0.0,
+}
+
+
+def units():
+    return [
+        TransformerMDU(num_heads=4, norm="post", **COMMON),
+        TransformerMDU(num_heads=4, norm="pre", **COMMON),
+        MixerMDU(num_tokens=6, **COMMON),
+        MLPMDU(**COMMON),
+    ]
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_output_depends_on_the_own_volume_only(index):
+    """Guards against attention by mistake across the batch."""
+    mdu = units()[index].eval()
+    tokens = torch.randn(5, 6, 12)
+    alone = torch.cat([mdu(tokens[i : i + 1]) for i in range(5)])
+    torch.testing.assert_close(mdu(tokens), alone, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("share_layers", [False, True])
+def test_transformer_equals_its_equations(norm, share_layers):
+    settings = COMMON | {"share_layers": share_layers}
+    mdu = TransformerMDU(num_heads=4, norm=norm, **settings).double().eval()
+    for parameter in mdu.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    w = {f"cell.process.{k}": v.numpy() for k, v in mdu.state_dict().items()}
+    tokens = torch.randn(2, 6, 12, dtype=torch.float64)
+    settings = {"heads": 4, "norm": norm, "depth": 3, "share_layers": share_layers}
+    expected = [reference.mdu(t.numpy(), w, **settings) for t in tokens]
+    np.testing.assert_allclose(mdu(tokens).detach().numpy(), expected, rtol=1e-9)
+
+
+def test_mixer_equals_its_equations():
+    """Guards against a second residual sum that starts from the block's input."""
+    mdu = MixerMDU(num_tokens=6, **COMMON | {"depth": 1}).double()
+    for parameter in mdu.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    w = {k: v.numpy() for k, v in mdu.state_dict().items()}
+    x = tokens = np.random.default_rng(0).normal(size=(6, 12))
+
+    def mlp(y, name):
+        hidden = reference.gelu(y @ w[f"{name}.0.weight"].T + w[f"{name}.0.bias"])
+        return hidden @ w[f"{name}.2.weight"].T + w.get(f"{name}.2.bias", 0)
+
+    def norm(y, name):
+        return reference.layer_norm(y, w[f"{name}.weight"], w[f"{name}.bias"])
+
+    x = x + mlp(norm(x, "layers.0.token_norm").T, "layers.0.mix_tokens").T
+    x = x + mlp(norm(x, "layers.0.channel_norm"), "layers.0.mix_channels")
+    expected = norm(x, "final")
+    assert w["layers.0.mix_tokens.0.weight"].shape == (36, 6)
+    assert w["layers.0.mix_channels.0.weight"].shape == (36, 12)
+    np.testing.assert_allclose(mdu(torch.tensor(tokens)[None])[0].detach(), expected, rtol=1e-9)
+
+
+def test_mlp_equals_its_equation():
+    mdu = MLPMDU(**COMMON | {"depth": 1}).double()
+    w = [p.detach().numpy() for p in mdu.parameters()]
+    x = np.random.default_rng(0).normal(size=(6, 12))
+    hidden = reference.gelu(x @ w[0].T + w[1])
+    expected = x + reference.gelu(hidden @ w[2].T + w[3])
+    np.testing.assert_allclose(mdu(torch.tensor(x)[None])[0].detach(), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["transformer", "mixer", "mlp"])
+def test_shared_layers_have_the_weights_of_one(kind):
+    make = {
+        "transformer": lambda **s: TransformerMDU(num_heads=4, norm="post", **s),
+        "mixer": lambda **s: MixerMDU(num_tokens=6, **s),
+        "mlp": lambda **s: MLPMDU(**s),
+    }[kind]
+
+    def count(**changes):
+        return sum(p.numel() for p in make(**COMMON | changes).parameters())
+
+    extra = 24 if kind == "mixer" else 0  # the final LayerNorm
+    assert count(share_layers=True) == count(depth=1)
+    assert count() - extra == 3 * (count(depth=1) - extra)
+    shared = make(**COMMON | {"share_layers": True}).eval()
+    once = make(**COMMON | {"depth": 1}).eval()
+    once.load_state_dict(shared.state_dict())
+    once.final, final = torch.nn.Identity(), once.final
+    tokens = torch.randn(1, 6, 12)
+    torch.testing.assert_close(shared(tokens), final(once(once(once(tokens)))))
+
+
+def test_heads_must_share_the_width():
+    with pytest.raises(ValueError, match="got dim=12, num_heads=5"):
+        TransformerMDU(num_heads=5, norm="post", **COMMON)

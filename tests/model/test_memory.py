@@ -1,0 +1,139 @@
+"""The ring: who is read, who is replaced, what a volume starts from."""
+
+import pytest
+import scipy.stats
+import torch
+
+from lmttm.config.files import load_config
+from lmttm.model.build import build_model
+from lmttm.model.memory import InitialMemory, neighbours, next_unit, noise_like, replace
+from tests.conftest import TINY
+
+NOISES = ["normal", "uniform", "laplace", "exponential", "gamma", "poisson"]
+
+YES = torch.tensor(True)
+
+
+def test_neighbours_of_the_paper_are_current_past_next():
+    assert neighbours(0, num_units=4, radius=1) == [0, 3, 1]
+    assert neighbours(5, num_units=4, radius=1) == [1, 0, 2]
+
+
+@pytest.mark.parametrize("num_units", range(1, 8))
+@pytest.mark.parametrize("radius", range(4))
+def test_neighbours_of_any_ring(num_units, radius):
+    for step in range(2 * num_units):
+        near = neighbours(step, num_units=num_units, radius=radius)
+        assert near[0] == step % num_units
+        assert len(near) == len(set(near)) == min(2 * radius + 1, num_units)
+        distances = [min((u - step) % num_units, (step - u) % num_units) for u in near]
+        assert distances == sorted(distances)
+        assert max(distances) <= radius
+
+
+def test_replace_changes_one_unit_only():
+    memory, tokens = torch.rand(2, 4, 3, 5), torch.rand(2, 3, 5)
+    for unit in range(4):
+        new = replace(memory, unit, tokens)
+        assert new.shape == memory.shape
+        for other in range(4):
+            expected = tokens if other == unit else memory[:, other]
+            assert torch.equal(new[:, other], expected)
+
+
+def initial(start="carried", noise="none"):
+    return InitialMemory(num_units=3, unit_tokens=2, dim=4, start=start, noise=noise)
+
+
+def test_starts():
+    assert not initial("zeros")(5).any()
+    learned = initial("learned")
+    assert torch.equal(learned(5)[3], learned.learned_memory)
+    assert [name for name, _ in initial("zeros").named_parameters()] == []
+    assert list(initial("zeros").state_dict()) == []
+    assert list(initial("carried").state_dict()) == ["carried_memory"]
+
+
+def test_carried_memory_is_the_mean_of_what_was_written():
+    memory = initial()
+    final = torch.rand(6, 3, 2, 4)
+    memory.store(final.mean(dim=0), num_steps=2, sound=YES)  # writes units 1 and 2
+    assert not memory.carried_memory[0].any()
+    torch.testing.assert_close(memory.carried_memory[1:], final[:, 1:].mean(dim=0))
+    memory.store(final.mean(dim=0), num_steps=9, sound=YES)
+    torch.testing.assert_close(memory.carried_memory, final.mean(dim=0))
+
+
+def test_a_mean_that_is_not_finite_is_not_carried():
+    memory = initial()
+    memory.store(torch.ones(3, 2, 4), num_steps=3, sound=YES)
+    bad = torch.rand(3, 2, 4)
+    memory.store(bad, num_steps=3, sound=~YES)
+    assert torch.equal(memory.carried_memory, torch.ones(3, 2, 4))
+    bad[0, 0, 0] = torch.inf
+    memory.store(bad, num_steps=3, sound=YES)
+    assert torch.equal(memory.carried_memory, torch.ones(3, 2, 4))
+
+
+@pytest.mark.parametrize("start", ["zeros", "learned"])
+def test_other_starts_carry_nothing(start):
+    memory = initial(start)
+    before = {k: v.clone() for k, v in memory.state_dict().items()}
+    memory.store(torch.ones(3, 2, 4), num_steps=3, sound=YES)
+    assert all(torch.equal(before[k], v) for k, v in memory.state_dict().items())
+    assert memory(1).shape == (1, 3, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "law"),
+    [
+        ("normal", scipy.stats.norm()),
+        ("uniform", scipy.stats.uniform(-0.5, 1)),
+        ("laplace", scipy.stats.laplace(10, 10)),
+        ("exponential", scipy.stats.expon()),
+        ("gamma", scipy.stats.gamma(2, scale=2)),
+        ("poisson", scipy.stats.poisson(2)),
+    ],
+)
+def test_noise_follows_its_law(mode, law):
+    torch.manual_seed(0)
+    noise = noise_like(torch.zeros(20000), mode).double() / 0.2
+    if mode == "poisson":
+        assert abs(noise.mean().item() - law.mean()) < 0.05
+        assert abs(noise.std().item() - law.std()) < 0.05
+    else:
+        assert scipy.stats.kstest(noise.numpy(), law.cdf).pvalue > 0.001
+
+
+@pytest.mark.parametrize("mode", NOISES)
+def test_noise_is_fresh_for_each_volume_and_off_in_evaluation(mode):
+    """Guards against noise that stays on in evaluation."""
+    memory = initial(noise=mode)
+    drawn = memory(2)
+    assert not torch.equal(drawn[0], drawn[1])
+    memory.eval()
+    assert not memory(2).any()
+
+
+@pytest.mark.parametrize("mode", ["none", *NOISES])
+def test_carried_memory_stays_bounded(mode):
+    """Guards against a memory that grows without bound: 50 epochs' worth of updates."""
+    overrides = [*TINY, "model.memory_start=carried", f"model.load_memory_add_noise_mode={mode}"]
+    torch.manual_seed(0)
+    model = build_model(load_config("demo.json", overrides))
+    volumes = torch.rand(2, 1, 28, 28, 28)
+    sizes = []
+    with torch.no_grad():
+        for _ in range(50 * 38):  # 1188 volumes make 38 batches
+            mean = model.run(volumes).memory.mean(dim=0)
+            model.remember(mean, num_steps=4, sound=YES)
+            sizes.append(model.initial_memory.carried_memory.abs().max())
+    sizes = torch.stack(sizes)
+    assert sizes.isfinite().all()
+    assert sizes.max() < 100
+    assert sizes[-100:].mean() < 2 * sizes[100:200].mean() + 1e-3
+
+
+def test_next_unit_is_the_one_after_the_current():
+    assert [next_unit(step, num_units=4) for step in range(5)] == [1, 2, 3, 0, 1]
+    assert next_unit(7, num_units=1) == 0

@@ -1,0 +1,80 @@
+"""Each tokenizer, against an explicit loop over patches or slices."""
+
+import urllib.error
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lmttm.errors import InputError
+from lmttm.model.tokenizer import BatchNormTokenizer, PatchTokenizer, ResNetTokenizer
+from tests import reference
+
+
+def test_each_token_is_its_own_patch_and_steps_run_along_depth():
+    tokenizer = PatchTokenizer(in_channels=1, dim=5, patch_size=3, stride=3, border="crop").double()
+    volume = torch.rand(10, 10, 10, dtype=torch.float64)
+    w = {f"tokenizer.{k}": v.numpy() for k, v in tokenizer.state_dict().items()}
+    expected = reference.tokenize(volume.numpy(), w, patch=3)
+    tokens = tokenizer(volume[None, None])[0].detach().numpy()
+    assert tokens.shape == (3, 9, 5) == (*tokenizer.grid(10), 5)
+    np.testing.assert_allclose(tokens, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [PatchTokenizer, BatchNormTokenizer])
+def test_border_is_left_out_or_padded(kind):
+    volume = torch.rand(1, 1, 10, 10, 10)
+    crop = kind(in_channels=1, dim=4, patch_size=4, stride=4, border="crop").eval()
+    changed = volume.clone()
+    changed[..., 8:] += 1
+    assert torch.equal(crop(volume), crop(changed))
+    assert crop(volume).shape == (1, *crop.grid(10), 4) == (1, 2, 4, 4)
+
+    pad = kind(in_channels=1, dim=4, patch_size=4, stride=4, border="pad").eval()
+    assert not torch.equal(pad(volume), pad(changed))
+    assert pad(volume).shape == (1, *pad.grid(10), 4) == (1, 3, 9, 4)
+    framed = torch.zeros(1, 1, 12, 12, 12)
+    framed[..., 1:11, 1:11, 1:11] = volume
+    assert torch.equal(pad(volume), pad(framed))
+
+
+@pytest.mark.parametrize("size", [28, 64])
+def test_resnet_reads_slice_by_slice(size):
+    """Guards against a view where a transpose is needed: slices stay with their volume."""
+    tokenizer = ResNetTokenizer(in_channels=1, dim=6, pretrained=False).eval()
+    volumes = torch.rand(2, 1, size, size, size)
+    tokens = tokenizer(volumes)
+    assert tokens.shape == (2, *tokenizer.grid(size), 6)
+    for b, step in [(0, 0), (1, 5), (1, size - 1)]:
+        features = tokenizer.backbone(volumes[b, :, step][None])[0]  # e h w
+        expected = tokenizer.project(features.flatten(1).T)
+        torch.testing.assert_close(tokens[b, step], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pretrained_stem_sums_the_colours(monkeypatch):
+    """A grey slice gives what the same slice as three equal colours gives ImageNet's net."""
+    import torchvision.models as models
+
+    net = models.resnet18(weights=None).eval()
+    monkeypatch.setattr(models, "resnet18", lambda weights: net)
+    tokenizer = ResNetTokenizer(in_channels=1, dim=4, pretrained=True).eval()
+    grey = torch.rand(1, 1, 1, 28, 28)
+    colours = net.conv1(grey[:, :, 0].repeat(1, 3, 1, 1))
+    torch.testing.assert_close(tokenizer.backbone[0](grey[:, :, 0]), colours)
+
+
+def test_missing_imagenet_weights_are_one_sentence(monkeypatch):
+    def offline(*_, **__):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr("torchvision.models.resnet18", offline)
+    with pytest.raises(InputError, match=r"resnet_pretrained=false, or download https://.*\.pth"):
+        ResNetTokenizer(in_channels=1, dim=4, pretrained=True)
+
+
+def test_batch_norm_tokenizer_is_two_convolutions():
+    tokenizer = BatchNormTokenizer(in_channels=1, dim=6, patch_size=3, stride=3, border="crop")
+    kinds = [type(layer) for layer in tokenizer.embed]
+    assert kinds == [nn.Conv3d, nn.BatchNorm3d, nn.ReLU] * 2
+    assert tokenizer(torch.rand(2, 1, 9, 9, 9)).shape == (2, 3, 9, 6)

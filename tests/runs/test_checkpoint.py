@@ -1,0 +1,143 @@
+"""Checkpoints: whole or not at all, and nothing in them runs."""
+
+import errno
+import os
+import pickle
+
+import pytest
+import torch
+
+from lmttm import storage
+from lmttm.config.files import load_config
+from lmttm.errors import InputError, RunError
+from lmttm.model.build import build_model
+from lmttm.runs import checkpoint
+from tests.conftest import TINY
+
+
+@pytest.fixture
+def saved(tmp_path, tiny):
+    torch.manual_seed(0)
+    model = build_model(tiny)
+    path = tmp_path / "best.pth"
+    checkpoint.save(path, config=tiny, model=model, epoch=3, validation={"val_auc": 0.5})
+    return path, model
+
+
+def rewrite(path, content):
+    """Another content, as from a stranger: without a checksum."""
+    torch.save(content, path)
+    path.with_name(f"{path.name}.sha256").unlink()
+
+
+def test_a_checkpoint_rebuilds_its_model(saved, tiny):
+    path, model = saved
+    loaded = checkpoint.load(path)
+    assert loaded.config == tiny
+    assert (loaded.epoch, loaded.validation) == (3, {"val_auc": 0.5})
+    rebuilt = loaded.build()
+    volumes = torch.rand(2, 1, 28, 28, 28)
+    assert torch.equal(rebuilt(volumes), model.eval()(volumes))
+
+
+def test_weights_lie_under_the_key_model(saved):
+    path, model = saved
+    content = torch.load(path, weights_only=True)
+    assert content["model"].keys() == model.state_dict().keys()
+
+
+def test_carried_memory_is_saved_with_the_weights(tmp_path):
+    config = load_config("demo.json", [*TINY, "model.memory_start=carried"])
+    model = build_model(config)
+    model.remember(torch.rand(4, 2, 16), num_steps=4, sound=torch.tensor(True))
+    path = tmp_path / "best.pth"
+    checkpoint.save(path, config=config, model=model, epoch=1, validation={})
+    rebuilt, _ = checkpoint.load_run(tmp_path)
+    assert torch.equal(rebuilt.initial_memory.carried_memory, model.initial_memory.carried_memory)
+
+
+class Malicious:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.mark.parametrize("write", ["torch", "pickle"])
+def test_nothing_in_a_checkpoint_runs(tmp_path, write):
+    trap, path = tmp_path / "ran", tmp_path / "best.pth"
+    if write == "torch":
+        torch.save({"model": Malicious(trap)}, path)
+    else:
+        path.write_bytes(pickle.dumps({"model": Malicious(trap)}))
+    with pytest.raises(InputError, match="is not a readable checkpoint"):
+        checkpoint.load(path)
+    assert not trap.exists()
+
+
+def test_weights_that_do_not_fit_their_configuration(saved):
+    path, _ = saved
+    content = torch.load(path, weights_only=True)
+    content["config"]["model"]["dim"] = 32
+    rewrite(path, content)
+    with pytest.raises(InputError, match="weights do not fit its configuration") as caught:
+        checkpoint.load(path).build()
+    assert "\n" not in str(caught.value)
+
+
+def test_the_configuration_of_a_checkpoint_passes_the_schema(saved):
+    path, _ = saved
+    content = torch.load(path, weights_only=True)
+    content["config"]["model"]["dim"] = -1
+    rewrite(path, content)
+    with pytest.raises(InputError, match=r"model\.dim must be greater than"):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize("content", [{}, [1, 2], {"model": {}, "config": {}}, {"model": 3}])
+def test_what_is_no_checkpoint_of_this_project(tmp_path, content):
+    path = tmp_path / "best.pth"
+    torch.save(content, path)
+    with pytest.raises(InputError, match="is not a checkpoint of this project"):
+        checkpoint.load(path)
+
+
+def test_missing(tmp_path):
+    with pytest.raises(InputError, match="train first"):
+        checkpoint.load_run(tmp_path)
+
+
+def test_a_full_disk_leaves_the_former_checkpoint_whole(saved, tiny, monkeypatch):
+    path, model = saved
+    before = path.read_bytes()
+
+    def full(content, target):
+        target.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(RunError, match=r"best.pth can not be written: No space left on device"):
+        checkpoint.save(path, config=tiny, model=model, epoch=4, validation={})
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in path.parent.iterdir()) == ["best.pth", "best.pth.sha256"]
+    checkpoint.load(path)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.txt"
+    storage.write_text(path, "first")
+
+    def broken():
+        with storage.whole_file(path) as temporary:
+            temporary.write_text("sec")
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError, match="stop"):
+        broken()
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(InputError, match="can not be written"):
+        storage.write_text(tmp_path / "missing" / "a.txt", "x")

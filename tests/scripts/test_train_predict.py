@@ -1,0 +1,422 @@
+"""train.py and predict.py, end to end, as a user runs them."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import predict
+import train
+from lmttm import load_run
+from lmttm.config.files import load_config
+from lmttm.data import phantoms
+from lmttm.data.dataset import prepare
+from lmttm.data.sources import load_dataset
+from lmttm.runs import checkpoint
+from tests.conftest import TINY
+
+SCORES = {
+    "dataset",
+    "split",
+    "n",
+    "acc",
+    "auc",
+    "balanced_acc",
+    "majority",
+    "confusion_matrix",
+    "per_class",
+    "interval",
+    "ece",
+    "runs",
+    "temperature",
+    "seed",
+    "epoch",
+    "validation",
+}
+
+
+@pytest.fixture(autouse=True)
+def _fewer_phantoms(monkeypatch):
+    monkeypatch.setattr(phantoms, "SPLITS", {"train": 70, "val": 40, "test": 50})
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    """A command line for a tiny run in a folder of its own."""
+    return ["demo.json", *TINY, f"output_dir={tmp_path}", "device=cpu"]
+
+
+@pytest.fixture
+def run_dir(tmp_path, arguments):
+    """The folder of a tiny run of two epochs that has been trained."""
+    assert train.main([*arguments, "train.epoch=2"]) == 0
+    return tmp_path / "demo"
+
+
+def refused(main, argv, capsys):
+    """Runs a command that must end with exit code 2 and one sentence; gives the sentence."""
+    capsys.readouterr()
+    try:
+        code = main(argv)
+    except SystemExit as error:  # argparse
+        code = error.code
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert "Traceback" not in out + err
+    sentences = [line for line in err.splitlines() if line.startswith(("error:", "usage:"))]
+    assert len(sentences) == 1
+    return err.strip()
+
+
+def test_train_then_predict(tmp_path, arguments, capsys):
+    assert train.main([*arguments, "train.epoch=2"]) == 0
+    out = capsys.readouterr().out
+    assert "PhantomMNIST3D, 28^3 voxels, 2 classes" in out
+    assert "majority rate 0.500 (val)" in out
+    assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80
+
+    folder = tmp_path / "demo"
+    names = {"config.json", "best.pth", "last.pth", "log.jsonl", "tensorboard"}
+    assert names <= {path.name for path in folder.iterdir()}
+    assert load_config(folder / "config.json").train.epoch == 2
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in log] == [1, 2]
+    assert list((folder / "tensorboard").glob("events.*"))
+
+    assert predict.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80
+    scores = json.loads((folder / "test" / "metrics.json").read_text())
+    assert set(scores) == SCORES
+    assert f"ACC           {scores['acc']:.3f}" in out
+    assert scores["n"] == 50 == sum(map(sum, scores["confusion_matrix"]))
+    assert set(scores["per_class"]) == {"precision", "recall", "f1", "specificity", "support"}
+
+    rows = np.genfromtxt(folder / "test" / "predictions.csv", delimiter=",", names=True)
+    assert rows.dtype.names == (
+        "index",
+        "label",
+        "prediction",
+        "probability_0",
+        "probability_1",
+    )
+    labels = load_dataset(load_config("demo.json")).splits["test"].labels
+    assert rows["index"].tolist() == list(range(50))
+    assert rows["label"].tolist() == labels.tolist()
+    assert np.mean(rows["label"] == rows["prediction"]) == scores["acc"]
+    np.testing.assert_allclose(rows["probability_0"] + rows["probability_1"], 1, atol=1e-6)
+
+
+def test_predictions_do_not_depend_on_the_batch_size(run_dir, arguments):
+    """Guards against a dropped last batch and an average divided by the wrong count."""
+    tables = []
+    for size in (1, 7, 50, 64):
+        assert predict.main([*arguments, f"batch_size={size}"]) == 0
+        path = run_dir / "test" / "predictions.csv"
+        tables.append(np.genfromtxt(path, delimiter=",", skip_header=1))
+    for table in tables:
+        np.testing.assert_allclose(table, tables[0], atol=1e-5)
+
+
+def test_the_best_epoch_is_the_one_saved(run_dir, arguments):
+    """Guards against a best score whose model is not the one that is kept."""
+    log = [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
+    best = max(log, key=lambda r: (r["val_auc"], -r["val_loss"]))
+    assert checkpoint.load(run_dir / "best.pth").epoch == best["epoch"]
+    assert predict.main([*arguments, "--split", "val"]) == 0
+    scores = json.loads((run_dir / "val" / "metrics.json").read_text())
+    assert scores["auc"] == pytest.approx(best["val_auc"], abs=1e-6)
+    assert scores["acc"] == pytest.approx(best["val_acc"])
+    assert scores["epoch"] == best["epoch"]
+
+
+def test_a_run_needs_nothing_but_its_checkpoint(run_dir):
+    """Guards against a checkpoint that needs the same JSON lying around to be loaded."""
+    (run_dir / "config.json").unlink()
+    model, config = load_run(run_dir)
+    assert config.model.dim == 16
+    assert not model.training
+    volumes = prepare(torch.randint(256, (3, 28, 28, 28), dtype=torch.uint8), config)
+    assert model(volumes).shape == (3, 2)
+
+
+def test_the_same_command_twice_gives_the_same_numbers(tmp_path, arguments):
+    runs = []
+    for name in ("one", "two"):
+        noisy = ["model.memory_start=carried", "model.drop_r=0.2", "augment.flip_axes=H,W"]
+        assert train.main([*arguments, *noisy, "train.epoch=2", f"train.name={name}"]) == 0
+        weights = checkpoint.load(tmp_path / name / "last.pth").weights
+        lines = (tmp_path / name / "log.jsonl").read_text().splitlines()
+        log = [json.loads(line) | {"seconds": 0} for line in lines]
+        runs.append((weights, log))
+    assert runs[0][1] == runs[1][1]
+    assert all(torch.equal(value, runs[1][0][key]) for key, value in runs[0][0].items())
+
+
+def test_the_last_epoch_is_kept_where_asked_for(tmp_path, arguments, capsys):
+    """Guards against an earlier epoch, kept because its validation AUC happened to be higher."""
+    assert train.main([*arguments, "train.epoch=3", "train.keep=last"]) == 0
+    assert "last epoch 3: validation AUC" in capsys.readouterr().out
+    kept = checkpoint.load(tmp_path / "demo" / "best.pth")
+    last = checkpoint.load(tmp_path / "demo" / "last.pth")
+    assert kept.epoch == 3
+    for name, weights in last.weights.items():
+        assert torch.equal(weights, kept.weights[name]), name
+
+
+def test_resume_gives_the_uninterrupted_run(tmp_path, arguments, capsys):
+    noisy = ["model.memory_start=carried", "model.drop_r=0.2", "augment.shift=2"]
+    # With a cosine the first epoch would depend on how many are planned.
+    argv = [*arguments, *noisy, "train.schedule=constant"]
+    parts = [*argv, "train.name=parts"]
+    assert train.main([*argv, "train.name=whole", "train.epoch=3"]) == 0
+    assert train.main([*parts, "train.epoch=1"]) == 0
+    assert train.main(["--resume", *parts, "train.epoch=3"]) == 0
+    first, second = (checkpoint.load(tmp_path / n / "last.pth") for n in ("whole", "parts"))
+    assert first.epoch == second.epoch == 3
+    for key, value in first.weights.items():
+        assert torch.equal(value, second.weights[key]), key
+    lines = (tmp_path / "parts" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+
+    capsys.readouterr()
+    assert train.main([*parts, "train.epoch=3", "--resume"]) == 0
+    assert "is finished: 3 epochs are done" in capsys.readouterr().out
+
+
+def test_a_run_tells_the_precision_that_it_had(tmp_path, arguments, monkeypatch, capsys):
+    """`auto` must not stand in the records of a run; going on with `auto` is no change."""
+    monkeypatch.setattr("lmttm.training.setup.fast_in_bf16", lambda device: True)
+    automatic = [*arguments, "train.precision=auto"]
+    assert train.main([*automatic, "train.epoch=1"]) == 0
+    assert (
+        json.loads((tmp_path / "demo" / "config.json").read_text())["train"]["precision"] == "bf16"
+    )
+    assert "trained in bf16" in capsys.readouterr().out
+    assert train.main([*automatic, "train.epoch=2", "--resume"]) == 0
+    monkeypatch.setattr("lmttm.training.setup.fast_in_bf16", lambda device: False)
+    told = refused(train.main, [*automatic, "train.epoch=3", "--resume"], capsys)
+    assert "changed: train.precision (was 'bf16')" in told
+
+
+def test_resume_without_a_run_starts_one(tmp_path, arguments):
+    assert train.main([*arguments, "--resume"]) == 0
+    assert (tmp_path / "demo" / "best.pth").is_file()
+
+
+def test_resume_refuses_another_configuration(run_dir, arguments, capsys):
+    message = refused(train.main, [*arguments, "--resume", "train.epoch=3", "seed=9"], capsys)
+    assert "changed: seed (was 3407)" in message
+
+
+def test_a_run_is_not_overwritten(run_dir, arguments, capsys):
+    before = (run_dir / "best.pth").read_bytes()
+    message = refused(train.main, arguments, capsys)
+    assert "exists; --resume goes on with it, --replace starts it anew" in message
+    assert (run_dir / "best.pth").read_bytes() == before
+
+    (run_dir / "old").write_text("")
+    assert train.main([*arguments, "--replace"]) == 0
+    assert not (run_dir / "old").exists()
+    lines = (run_dir / "log.jsonl").read_text().splitlines()
+    assert len(lines) == 1
+
+
+def test_replace_leaves_a_folder_alone_that_is_no_run(tmp_path, arguments, capsys):
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    assert "is not a run" in refused(train.main, [*arguments, "--replace"], capsys)
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+
+
+def test_replace_loses_nothing_when_the_new_run_can_not_start(run_dir, arguments, capsys):
+    before = (run_dir / "best.pth").read_bytes()
+    refused(train.main, [*arguments, "--replace", "model.out_class_num=5"], capsys)
+    assert (run_dir / "best.pth").read_bytes() == before
+
+
+def test_options_and_overrides_in_any_order(tmp_path, arguments):
+    first, *rest = arguments
+    assert train.main(["--replace", first, *rest]) == 0
+    assert train.main([first, *rest[:2], "--replace", *rest[2:]]) == 0
+    assert predict.main([first, *rest[:1], "--split", "val", *rest[1:]]) == 0
+    assert (tmp_path / "demo" / "val" / "metrics.json").is_file()
+
+
+BAD_INPUT = [
+    ([], "the following arguments are required: config"),
+    (["nothing.json"], "there is no configuration nothing.json"),
+    (["demo.json", "model.dimm=3"], "did you mean model.dim?"),
+    (["demo.json", "model.out_class_num=3"], "must be 2 for PhantomMNIST3D, got 3"),
+    (["demo.json", "model.dim=30"], "divisible by model.num_heads, got dim=30"),
+    (["demo.json", "model.memory_tokens_size=30"], "divisible by model.num_blocks"),
+    (["demo.json", "model.patch_size=29"], "must not be larger than the volume"),
+    (["demo.json", "dataset_name=Brain"], "must be one of OrganMNIST3D, NoduleMNIST3D"),
+    (["demo.json", "device=cuda:99"], "device must be there, got cuda:99"),
+    (["demo.json", "train.epoch=many"], 'train.epoch must be a valid integer, got "many"'),
+    (["demo.json", "nonsense"], "an override must look like train.epoch=3, got 'nonsense'"),
+    (["demo.json", "--replace", "--resume"], "not allowed with argument"),
+]
+
+
+@pytest.mark.parametrize(("argv", "told"), BAD_INPUT, ids=lambda value: str(value)[:40])
+def test_bad_input_is_one_sentence_and_leaves_nothing(argv, told, tmp_path, capsys):
+    argv = [*argv, f"output_dir={tmp_path / 'runs'}"] if argv else argv
+    assert told in refused(train.main, argv, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_broken_json_gives_line_and_column(tmp_path, capsys):
+    path = tmp_path / "broken.json"
+    path.write_text('{\n  "batch_size": 3,\n  "model": {\n}')
+    assert "line 4, column 2" in refused(train.main, [str(path)], capsys)
+
+
+def test_a_run_folder_that_can_not_be_made(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    argv = ["demo.json", *TINY, f"output_dir={tmp_path / 'file'}"]
+    assert "can not be made" in refused(train.main, argv, capsys)
+
+
+def test_predict_before_train(arguments, tmp_path, capsys):
+    assert "train first" in refused(predict.main, arguments, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_predict_refuses_an_override_that_contradicts_the_checkpoint(run_dir, arguments, capsys):
+    message = refused(predict.main, [*arguments, "model.dim=32"], capsys)
+    assert "model.dim was 16 when the run was trained, got 32" in message
+    assert not (run_dir / "test").exists()
+    assert predict.main([*arguments, "distance=auto"]) == 0  # what training decided
+
+
+def test_predict_takes_the_model_from_the_checkpoint(run_dir, tmp_path):
+    """The JSON gives name and place; what it says of the model does not matter."""
+    assert predict.main(["base.json", f"output_dir={tmp_path}", "train.name=demo"]) == 0
+    scores = json.loads((run_dir / "test" / "metrics.json").read_text())
+    assert scores["dataset"] == "PhantomMNIST3D"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty", "other"])
+def test_predict_on_a_damaged_checkpoint(run_dir, arguments, capsys, damage):
+    path = run_dir / "best.pth"
+    content = path.read_bytes()
+    if damage == "other":
+        torch.save({"weights": torch.zeros(3)}, path)
+    else:
+        parts = {"truncated": content[: len(content) // 2], "text": b"no weights", "empty": b""}
+        path.write_bytes(parts[damage])
+    assert "best.pth" in refused(predict.main, arguments, capsys)
+    assert not (run_dir / "test").exists()
+
+
+def test_interruption_says_so(monkeypatch, arguments, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "load_dataset", interrupt)
+    assert train.main(arguments) == 130
+
+
+def test_real_data_end_to_end(real_root, tmp_path, capsys):
+    """All 298 official test volumes are scored."""
+    argv = ["adrenalmnist3d.json", *TINY, f"root={real_root}", f"output_dir={tmp_path}"]
+    assert train.main([*argv, "train.name=real"]) == 0
+    assert predict.main([*argv, "train.name=real"]) == 0
+    scores = json.loads((tmp_path / "real" / "test" / "metrics.json").read_text())
+    assert scores["n"] == 298
+    assert round(scores["majority"], 3) == 0.768
+    assert scores["dataset"] == "AdrenalMNIST3D"
+    shutil.rmtree(tmp_path / "real")
+
+
+def test_pictures_are_written(run_dir, arguments):
+    assert predict.main(arguments) == 0
+    for name in ("curves.png", "test/scores.png", "test/wrong.png"):
+        with Image.open(run_dir / name) as picture:
+            assert min(picture.size) > 100
+    events = list((run_dir / "tensorboard").glob("events.*"))
+    tags = {tag for path in events for tag in figures_in(path)}
+    assert {"curves", "test/scores", "test/wrong"} <= tags
+
+
+def figures_in(path):
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    events = EventFileLoader(str(path)).Load()
+    return [value.tag for event in events for value in event.summary.value]
+
+
+def test_an_ensemble_is_the_mean_of_its_members(run_dir, arguments, tmp_path):
+    """Its probabilities are the mean of the runs'."""
+    assert train.main([*arguments, "train.name=other", "seed=5"]) == 0
+    tables = []
+    for name in ("demo", "other"):
+        assert predict.main([*arguments, f"train.name={name}"]) == 0
+        path = tmp_path / name / "test" / "predictions.csv"
+        tables.append(np.genfromtxt(path, delimiter=",", skip_header=1))
+    assert predict.main([*arguments, "--runs", "demo", "other", "batch_size=9"]) == 0
+    path = tmp_path / "demo+other" / "test" / "predictions.csv"
+    joined = np.genfromtxt(path, delimiter=",", skip_header=1)
+    np.testing.assert_allclose(joined[:, 3:], (tables[0] + tables[1])[:, 3:] / 2, atol=1e-6)
+    scores = json.loads((path.parent / "metrics.json").read_text())
+    assert scores["runs"] == ["demo", "other"]
+    assert scores["seed"] == [3407, 5]
+
+
+def test_an_ensemble_of_different_data_is_refused(run_dir, arguments, capsys):
+    assert train.main([*arguments, "train.name=fold", "folds=3"]) == 0
+    message = refused(predict.main, [*arguments, "--runs", "demo", "fold"], capsys)
+    assert "folds must be the same in all runs, got 0 in demo and 3 in fold" in message
+
+
+def test_calibration_changes_probabilities_but_no_prediction(run_dir, arguments):
+    tables = []
+    for option in ([], ["--calibrate"]):
+        assert predict.main([*arguments, *option]) == 0
+        path = run_dir / "test" / "predictions.csv"
+        tables.append(np.genfromtxt(path, delimiter=",", skip_header=1))
+    assert np.array_equal(tables[0][:, :3], tables[1][:, :3])
+    assert not np.allclose(tables[0][:, 3:], tables[1][:, 3:])
+    scores = json.loads((run_dir / "test" / "metrics.json").read_text())
+    assert scores["temperature"][0] != 1.0
+
+
+def test_flips_at_test_time_are_averaged(run_dir, arguments, tmp_path):
+    flips = ["augment.flip_axes=H,W", "test_flips=true", "train.name=flips"]
+    assert train.main([*arguments, *flips]) == 0
+    assert predict.main([*arguments, "train.name=flips"]) == 0
+    model, config = load_run(tmp_path / "flips")
+    volumes = prepare(load_dataset(config).splits["test"].images, config)
+    with torch.no_grad():
+        logits = sum(model(volumes.flip(axes)) for axes in ([], [3], [4], [3, 4])) / 4
+    path = tmp_path / "flips" / "test" / "predictions.csv"
+    rows = np.genfromtxt(path, delimiter=",", skip_header=1)
+    np.testing.assert_allclose(rows[:, 3:], logits.softmax(dim=1).numpy(), atol=1e-5)
+
+
+def test_training_ends_at_the_auc_that_was_asked_for(tmp_path, arguments, capsys):
+    argv = [*arguments, "train.epoch=5", "train.stop_auc=0.01"]
+    assert train.main(argv) == 0
+    assert len((tmp_path / "demo" / "log.jsonl").read_text().splitlines()) == 1
+    capsys.readouterr()
+    assert train.main([*argv, "--resume"]) == 0
+    assert "is finished: 1 epochs are done" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [1, 10**6])
+def test_a_reader_that_leaves_early_is_no_fault(words):
+    """Regression: `predict.py base.json | head -3` ended in a traceback."""
+    command = f"print('word ' * {words}) or 0"
+    script = f"from lmttm.cli import parser, run; exit(run(lambda _: {command}, parser(''), ['x']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)

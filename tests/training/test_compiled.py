@@ -1,0 +1,88 @@
+"""Compiling changes how fast a pass is, never what it computes."""
+
+import logging
+
+import pytest
+import torch
+
+from lmttm.config.files import load_config
+from lmttm.data.sources import load_dataset
+from lmttm.model.build import build_model
+from lmttm.training.compiled import Compiled
+from lmttm.training.setup import make_trainer
+
+
+def _wave(batch: torch.Tensor) -> torch.Tensor:
+    return (batch.sin() * 2).sum(dim=-1)
+
+
+def test_values_and_gradients_stay():
+    wave = Compiled(_wave, graphs=True)
+    batch = torch.randn(3, 5, requires_grad=True)
+    wave(batch).sum().backward()
+    assert torch.allclose(wave(batch), _wave(batch))
+    assert torch.allclose(batch.grad, 2 * batch.detach().cos())
+
+
+def test_a_batch_of_another_shape_is_not_compiled_for(monkeypatch):
+    """Guards against a second compilation for the short batch that ends an epoch."""
+    wave = Compiled(_wave, graphs=False)
+    shapes = []
+    monkeypatch.setattr(wave, "compiled", lambda batch: shapes.append(batch.shape) or _wave(batch))
+    for rows in (4, 4, 3):
+        batch = torch.randn(rows, 2)
+        assert torch.equal(wave(batch), _wave(batch))
+    assert shapes == [(4, 2), (4, 2)]
+
+
+def test_a_missing_compiler_is_a_warning(monkeypatch, caplog):
+    """Guards against a run that dies where no compiler is installed."""
+    import torch._inductor.config as inductor
+
+    monkeypatch.setattr(inductor, "force_disable_caches", True)
+    monkeypatch.setattr(inductor.cpp, "cxx", (None, "/no/such/compiler"))
+    torch._dynamo.reset()
+    wave = Compiled(_wave, graphs=False)
+    batch = torch.randn(6, 7)
+    with caplog.at_level(logging.WARNING, "lmttm"):
+        for _ in range(2):
+            assert torch.equal(wave(batch), _wave(batch))
+    assert [record.message[:34] for record in caplog.records] == [
+        "compiling failed, going on without"
+    ]
+
+
+def test_errors_of_the_function_are_its_own():
+    def fails(batch: torch.Tensor) -> torch.Tensor:
+        return batch @ torch.ones(9, 9)
+
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        Compiled(fails, graphs=False)(torch.ones(2, 2))
+
+
+def _losses(tmp_path, compiled: str, device: str) -> list[float]:
+    config = load_config(
+        "demo.json",
+        [
+            *("model.dim=16", "model.memory_tokens_size=8", "model.summarize_num_tokens=2"),
+            *("model.patch_size=7", "model.drop_r=0", "batch_size=48", "augment.shift=0"),
+            *(f"root={tmp_path}", f"train.compile={compiled}", "train.precision=fp32"),
+        ],
+    )
+    dataset = load_dataset(config)
+    torch.manual_seed(0)
+    trainer = make_trainer(config, dataset.splits["train"], build_model(config).to(device))
+    return [trainer.train_epoch() for _ in range(2)]
+
+
+@pytest.mark.slow
+def test_compiled_training_follows_the_plain_one(tmp_path):
+    plain, compiled = (_losses(tmp_path, how, "cpu") for how in ("off", "on"))
+    assert compiled == pytest.approx(plain, rel=1e-5)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_compiled_training_follows_the_plain_one_on_a_gpu(tmp_path):
+    plain, compiled = (_losses(tmp_path, how, "cuda") for how in ("off", "on"))
+    assert compiled == pytest.approx(plain, rel=1e-4)
