@@ -19,7 +19,7 @@ from lmttm.errors import InputError
 from lmttm.report.sweep_figure import sweep_figure
 from lmttm.storage import write_text
 from lmttm.sweeps import plan as sweep
-from lmttm.sweeps.plan import Cell
+from lmttm.sweeps.plan import Trial
 from lmttm.sweeps.tables import collect, to_csv, to_markdown
 
 ROOT = Path(__file__).resolve().parent
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    parser = cli.parser("Runs every cell of a sweep and writes its tables.")
+    parser = cli.parser("Runs every trial of a sweep and writes its tables.")
     parser.description += (
         " The file is looked up in config/sweeps/; base=demo.json changes its base."
     )
@@ -37,15 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=_folds,
         default=0,
         metavar="K",
-        help="cross-validate each cell over K parts of training + validation split",
+        help="cross-validate each trial over K parts of training + validation split",
     )
-    parser.add_argument("--ray", action="store_true", help="run the cells on a Ray cluster")
+    parser.add_argument("--ray", action="store_true", help="run the trials on a Ray cluster")
     parser.add_argument(
-        "--gpus-per-cell",
+        "--gpus-per-trial",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="with --ray: share of a GPU for each cell, such as 0.25 (default: 0, the CPU)",
+        help="with --ray: share of a GPU for each trial, such as 0.25 (default: 0, the CPU)",
     )
     return cli.run(_sweep, parser, argv)
 
@@ -56,19 +56,19 @@ def _sweep(args: argparse.Namespace) -> int:
     path = sweep.find_sweep(args.config)
     plan = sweep.load_sweep(path, base[-1] if base else None)
     folder = Path(load_config(plan.base, overrides).output_dir).absolute() / path.stem
-    cells = sweep.make_cells(plan, overrides, str(folder), args.folds)
-    costs = {cell.name: _cost(cell) for cell in cells}
+    trials = sweep.make_trials(plan, overrides, str(folder), args.folds)
+    costs = {trial.name: _cost(trial) for trial in trials}
     splits = ["val", "test"] if args.test else ["val"]
-    open_cells = [c for c in cells if not all(sweep.is_finished(c, split) for split in splits)]
+    open_trials = [c for c in trials if not all(sweep.is_finished(c, split) for split in splits)]
     _make_folder(folder / "logs")
-    print(f"{len(cells)} cells, {len(cells) - len(open_cells)} of them finished; {folder}")
+    print(f"{len(trials)} trials, {len(trials) - len(open_trials)} of them finished; {folder}")
 
     run = _on_ray if args.ray else _one_by_one
     failures, interrupted = {}, False
     with tqdm(
-        total=len(cells), initial=len(cells) - len(open_cells), unit="cell", dynamic_ncols=True
+        total=len(trials), initial=len(trials) - len(open_trials), unit="trial", dynamic_ncols=True
     ) as bar:
-        for name, code, error in run(plan.base, open_cells, splits, args.gpus_per_cell):
+        for name, code, error in run(plan.base, open_trials, splits, args.gpus_per_trial):
             interrupted = code == 130
             if interrupted:
                 break
@@ -76,8 +76,8 @@ def _sweep(args: argparse.Namespace) -> int:
                 failures[name] = error
             bar.update()
 
-    rows = collect(cells, splits, costs)
-    axes = list(cells[0].labels)
+    rows = collect(trials, splits, costs)
+    axes = list(trials[0].labels)
     write_text(folder / "results.csv", to_csv(rows))
     if rows:
         table = to_markdown(rows, axes, splits)
@@ -85,7 +85,7 @@ def _sweep(args: argparse.Namespace) -> int:
         sweep_figure(folder / "results.png", rows, axes, f"{splits[-1]}_auc")
         print(f"\n{table}\nwritten to {folder}: results.csv, results.md, results.png")
     for name, error in failures.items():
-        print(f"cell {name} failed: {error} (see {folder / 'logs' / name}.log)", file=sys.stderr)
+        print(f"trial {name} failed: {error} (see {folder / 'logs' / name}.log)", file=sys.stderr)
     if interrupted:
         print("interrupted; the same command goes on", file=sys.stderr)
         return 130
@@ -98,11 +98,11 @@ def _folds(text: str) -> int:
     return int(text)
 
 
-def _cost(cell: Cell) -> tuple[int, float]:
+def _cost(trial: Trial) -> tuple[int, float]:
     try:
-        return sweep.cost(cell.config)
+        return sweep.cost(trial.config)
     except (InputError, ValueError, RuntimeError) as error:
-        raise InputError(f"cell {cell.name} can not be built: {error}") from None
+        raise InputError(f"trial {trial.name} can not be built: {error}") from None
 
 
 def _make_folder(folder: Path) -> None:
@@ -112,16 +112,16 @@ def _make_folder(folder: Path) -> None:
         raise InputError(f"the sweep's folder {folder} can not be made: {error.strerror}") from None
 
 
-Outcome = tuple[str, int, str]  # the cell's name, its exit code, its error
+Outcome = tuple[str, int, str]  # the trial's name, its exit code, its error
 
 
-def _one_by_one(base: str, cells: list[Cell], splits: list[str], _: float) -> Iterator[Outcome]:
-    for cell in cells:
-        yield run_cell(base, cell, splits)
+def _one_by_one(base: str, trials: list[Trial], splits: list[str], _: float) -> Iterator[Outcome]:
+    for trial in trials:
+        yield run_trial(base, trial, splits)
 
 
-def _on_ray(base: str, cells: list[Cell], splits: list[str], gpus: float) -> Iterator[Outcome]:
-    """Cells as Ray tasks; every machine of the cluster must see the same folders."""
+def _on_ray(base: str, trials: list[Trial], splits: list[str], gpus: float) -> Iterator[Outcome]:
+    """Trials as Ray tasks; every machine of the cluster must see the same folders."""
     try:
         import ray
     except ImportError:
@@ -132,29 +132,29 @@ def _on_ray(base: str, cells: list[Cell], splits: list[str], gpus: float) -> Ite
     ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
     try:
         remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_run_in)
-        waiting = {remote.remote(os.getcwd(), base, cell, splits): cell for cell in cells}
+        waiting = {remote.remote(os.getcwd(), base, trial, splits): trial for trial in trials}
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
-            cell = waiting.pop(done)
+            trial = waiting.pop(done)
             try:
                 yield ray.get(done)
             except ray.exceptions.RayError as error:
-                yield cell.name, 1, str(error).splitlines()[0]
+                yield trial.name, 1, str(error).splitlines()[0]
     finally:
         ray.shutdown()
 
 
-def _run_in(folder: str, base: str, cell: Cell, splits: list[str]) -> Outcome:
+def _run_in(folder: str, base: str, trial: Trial, splits: list[str]) -> Outcome:
     os.chdir(folder)
-    return run_cell(base, cell, splits)
+    return run_trial(base, trial, splits)
 
 
-def run_cell(base: str, cell: Cell, splits: list[str]) -> Outcome:
-    """Trains a cell and scores it as ordinary runs; what they print goes to its log."""
-    folder = cell.config.run_dir
-    log = folder.parent / "logs" / f"{cell.name}.log"
-    command = [base, *cell.overrides]
-    mode = "--resume" if sweep.is_begun(cell) else "--replace"
+def run_trial(base: str, trial: Trial, splits: list[str]) -> Outcome:
+    """Trains a trial and scores it as ordinary runs; what they print goes to its log."""
+    folder = trial.config.run_dir
+    log = folder.parent / "logs" / f"{trial.name}.log"
+    command = [base, *trial.overrides]
+    mode = "--resume" if sweep.is_begun(trial) else "--replace"
     try:
         with (
             log.open("w", encoding="utf-8") as file,
@@ -164,14 +164,14 @@ def run_cell(base: str, cell: Cell, splits: list[str]) -> Outcome:
             code = train.main([*command, mode])
             for split in splits:
                 code = code or predict.main([*command, "--split", split])
-    except Exception as error:  # one broken cell must not end the sweep
+    except Exception as error:  # one broken trial must not end the sweep
         with log.open("a", encoding="utf-8") as file:
             traceback.print_exc(file=file)
-        return cell.name, 1, f"{type(error).__name__}: {error}"
+        return trial.name, 1, f"{type(error).__name__}: {error}"
     finally:
         cli.log_to(sys.stderr)  # the runs logged to the file that is closed now
     errors = [line for line in log.read_text(encoding="utf-8").splitlines() if "error:" in line]
-    return cell.name, code, errors[-1].removeprefix("error: ") if errors else ""
+    return trial.name, code, errors[-1].removeprefix("error: ") if errors else ""
 
 
 if __name__ == "__main__":

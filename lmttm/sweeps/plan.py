@@ -36,7 +36,7 @@ class Sweep(BaseModel):
     """A file of `config/sweeps/`.
 
     Attributes:
-        base: The configuration that every cell starts from.
+        base: The configuration that every trial starts from.
         grid: Axes: a key, or any name where the values are settings, and its values.
         datasets: Names of data sets; each sets its own `out_class_num`. Empty: the base's.
         seeds: Seeds of each combination.
@@ -51,8 +51,8 @@ class Sweep(BaseModel):
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run of a sweep.
+class Trial:
+    """One run of a sweep, trained and scored as any other run.
 
     Attributes:
         name: Readable and unique; the name of the run's folder.
@@ -102,25 +102,25 @@ def load_sweep(path: Path, base: str | None = None) -> Sweep:
         raise InputError(f"{path.name}: " + "; ".join(faults)) from None
 
 
-def make_cells(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0) -> list[Cell]:
+def make_trials(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0) -> list[Trial]:
     """All runs of a sweep, each with its validated configuration.
 
     Args:
         sweep: The sweep.
-        overrides: `key=value` texts for every cell; they beat the base, the grid beats them.
+        overrides: `key=value` texts for every trial; they beat the base, the grid beats them.
         folder: The folder of the runs.
-        folds: With 2 or more, each cell is cross-validated: a run for each fold.
+        folds: With 2 or more, each trial is cross-validated: a run for each fold.
 
     Returns:
-        The cells: the last axis varies fastest, then the seed, then the fold.
+        The trials: the last axis varies fastest, then the seed, then the fold.
 
     Raises:
-        InputError: A cell's configuration is not valid, or two cells have one name.
+        InputError: A trial's configuration is not valid, or two trials have one name.
     """
     axes = {key: [_setting(key, value) for value in values] for key, values in sweep.grid.items()}
     if sweep.datasets:
         axes = {"dataset": [_dataset(name) for name in sweep.datasets]} | axes
-    cells = []
+    trials = []
     for combination in itertools.product(*axes.values(), sweep.seeds, range(folds or 1)):
         *settings, seed, fold = combination
         labels = dict(zip(axes, (label for label, _ in settings), strict=True))
@@ -134,26 +134,26 @@ def make_cells(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0) 
         try:
             config = load_config(sweep.base, texts)
         except InputError as error:
-            raise InputError(f"cell {name}: {error}") from None
-        cells.append(Cell(name, labels, texts, config))
-    names = [cell.name for cell in cells]
+            raise InputError(f"trial {name}: {error}") from None
+        trials.append(Trial(name, labels, texts, config))
+    names = [trial.name for trial in trials]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise InputError(f"two cells of the sweep have the name {twice[0]}")
-    return cells
+        raise InputError(f"two trials of the sweep have the name {twice[0]}")
+    return trials
 
 
-def is_finished(cell: Cell, split: str) -> bool:
-    """Whether a cell has been trained with this configuration and scored on a split."""
-    return (cell.config.run_dir / split / "metrics.json").is_file() and is_begun(cell)
+def is_finished(trial: Trial, split: str) -> bool:
+    """Whether a trial has been trained with this configuration and scored on a split."""
+    return (trial.config.run_dir / split / "metrics.json").is_file() and is_begun(trial)
 
 
-def is_begun(cell: Cell) -> bool:
-    """Whether the folder of a cell holds a run, or a part of one, with its configuration."""
+def is_begun(trial: Trial) -> bool:
+    """Whether the folder of a trial holds a run, or a part of one, with its configuration."""
     try:
-        begun = load_config((cell.config.run_dir / "config.json").resolve())
+        begun = load_config((trial.config.run_dir / "config.json").resolve())
     except InputError:
         return False
-    return begun == _settled_as(begun, cell.config)
+    return begun == _settled_as(begun, trial.config)
 
 
 def _settled_as(begun: Config, asked: Config) -> Config:

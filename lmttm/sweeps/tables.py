@@ -8,29 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from lmttm.sweeps.plan import SCORES, Cell, is_finished
+from lmttm.sweeps.plan import SCORES, Trial, is_finished
 
 
 def collect(
-    cells: Iterable[Cell], splits: list[str], costs: dict[str, tuple[int, float]]
+    trials: Iterable[Trial], splits: list[str], costs: dict[str, tuple[int, float]]
 ) -> list[dict]:
-    """A row for each finished cell: labels, seed, scores, parameters, GFLOP, seconds.
+    """A row for each finished trial: labels, seed, scores, parameters, GFLOP, seconds.
 
     Args:
-        cells: The cells.
+        trials: The trials.
         splits: Splits that were scored.
-        costs: What `cost` gives, by the cell's name.
+        costs: What `cost` gives, by the trial's name.
 
     Returns:
         The rows of `results.csv`.
     """
     rows = []
-    for cell in cells:
-        if not all(is_finished(cell, split) for split in splits):
+    for trial in trials:
+        if not all(is_finished(trial, split) for split in splits):
             continue
-        folder = cell.config.run_dir
-        row: dict[str, Any] = {"cell": cell.name, **cell.labels, "seed": cell.config.seed}
-        row |= {"fold": cell.config.fold} if cell.config.folds else {}
+        folder = trial.config.run_dir
+        row: dict[str, Any] = {"trial": trial.name, **trial.labels, "seed": trial.config.seed}
+        row |= {"fold": trial.config.fold} if trial.config.folds else {}
         for split in splits:
             scores = json.loads((folder / split / "metrics.json").read_text(encoding="utf-8"))
             row |= {f"{split}_{score}": scores[score] for score in SCORES}
@@ -38,8 +38,8 @@ def collect(
         seconds = [record["seconds"] for record in records]
         row |= {
             "epoch": scores["epoch"],
-            "parameters": costs[cell.name][0],
-            "gflop": round(costs[cell.name][1], 4),
+            "parameters": costs[trial.name][0],
+            "gflop": round(costs[trial.name][1], 4),
             "seconds_per_epoch": round(float(np.median(seconds)), 3),
         }
         rows.append(row)
@@ -49,7 +49,7 @@ def collect(
 def to_csv(rows: list[dict]) -> str:
     """The rows as a CSV text."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["cell"])
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["trial"])
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""Sweeps: their files, their cells, what they survive and what they write."""
+"""Sweeps: their files, their trials, what they survive and what they write."""
 
 import csv
 import itertools
@@ -13,7 +13,7 @@ import sweep as script
 import train
 from lmttm.data import phantoms
 from lmttm.errors import InputError
-from lmttm.sweeps.plan import SWEEP_DIR, cost, load_sweep, make_cells
+from lmttm.sweeps.plan import SWEEP_DIR, cost, load_sweep, make_trials
 from lmttm.sweeps.tables import interval, to_markdown
 from tests.conftest import TINY
 
@@ -22,7 +22,7 @@ SHIPPED = sorted(path.name for path in SWEEP_DIR.glob("*.json"))
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """The file of a sweep of 2 x 2 cells, and a command line that runs it in seconds."""
+    """The file of a sweep of 2 x 2 trials, and a command line that runs it in seconds."""
     monkeypatch.setattr(phantoms, "SPLITS", {"train": 32, "val": 20, "test": 20})
     document = {
         "base": "demo.json",
@@ -40,29 +40,29 @@ def test_the_sweeps_of_the_paper_are_shipped():
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_sweep_makes_cells_that_can_be_built(name):
+def test_every_shipped_sweep_makes_trials_that_can_be_built(name):
     sweep = load_sweep(SWEEP_DIR / name)
-    cells = make_cells(sweep, ["model.dim=16", "model.depth=1"], "runs")
-    for cell in cells[:: 3 * len(sweep.seeds)]:  # as large as the others, and slow to count
-        cost(cell.config)
-    assert all(cell.config.train.name == cell.name for cell in cells)
+    trials = make_trials(sweep, ["model.dim=16", "model.depth=1"], "runs")
+    for trial in trials[:: 3 * len(sweep.seeds)]:  # as large as the others, and slow to count
+        cost(trial.config)
+    assert all(trial.config.train.name == trial.name for trial in trials)
 
 
 def test_the_memory_size_sweep_is_the_papers_grid():
     sizes = [64, 160, 256, 352, 448]
-    cells = make_cells(load_sweep(SWEEP_DIR / "memory_size.json"), [], "runs")
-    grid = {(c.config.model.memory_tokens_size, c.config.model.dim) for c in cells}
+    trials = make_trials(load_sweep(SWEEP_DIR / "memory_size.json"), [], "runs")
+    grid = {(c.config.model.memory_tokens_size, c.config.model.dim) for c in trials}
     assert grid == set(itertools.product(sizes, sizes))
 
 
 def test_each_data_set_sets_its_own_number_of_classes():
-    cells = make_cells(load_sweep(SWEEP_DIR / "paper_table.json"), [], "runs")
-    assert len(cells) == 6 * 2 * 5
-    classes = {cell.config.dataset_name: cell.config.model.out_class_num for cell in cells}
+    trials = make_trials(load_sweep(SWEEP_DIR / "paper_table.json"), [], "runs")
+    assert len(trials) == 6 * 2 * 5
+    classes = {trial.config.dataset_name: trial.config.model.out_class_num for trial in trials}
     assert classes["OrganMNIST3D"] == 11
     assert classes["FractureMNIST3D"] == 3
     assert sorted(classes.values()) == [2, 2, 2, 2, 3, 11]
-    assert {cell.config.model.model for cell in cells} == {"lmttm", "ttm"}
+    assert {trial.config.model.model for trial in trials} == {"lmttm", "ttm"}
 
 
 def test_a_sweep_writes_its_tables(small, tmp_path, capsys):
@@ -70,11 +70,11 @@ def test_a_sweep_writes_its_tables(small, tmp_path, capsys):
     folder = tmp_path / "out" / "little"
     with (folder / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["cell"] for row in rows] == ["2-s0", "2-s1", "4-s0", "4-s1"]
+    assert [row["trial"] for row in rows] == ["2-s0", "2-s1", "4-s0", "4-s1"]
     for row in rows:
-        scores = json.loads((folder / row["cell"] / "test" / "metrics.json").read_text())
+        scores = json.loads((folder / row["trial"] / "test" / "metrics.json").read_text())
         assert float(row["test_auc"]) == scores["auc"]
-        config = json.loads((folder / row["cell"] / "config.json").read_text())
+        config = json.loads((folder / row["trial"] / "config.json").read_text())
         assert config["model"]["num_blocks"] == int(row["model.num_blocks"])
         assert config["seed"] == int(row["seed"])
 
@@ -83,10 +83,10 @@ def test_a_sweep_writes_its_tables(small, tmp_path, capsys):
         aucs = [float(row["val_auc"]) for row in rows if row["model.num_blocks"] == units]
         assert f"{np.mean(aucs):.3f} ± {np.std(aucs, ddof=1):.3f}" in table
     assert (folder / "results.png").stat().st_size > 5000
-    assert "4 cells, 0 of them finished" in capsys.readouterr().out
+    assert "4 trials, 0 of them finished" in capsys.readouterr().out
 
 
-def test_finished_cells_are_skipped_and_a_broken_off_sweep_goes_on(small, monkeypatch, capsys):
+def test_finished_trials_are_skipped_and_a_broken_off_sweep_goes_on(small, monkeypatch, capsys):
     trained, real = [], train.main
 
     def stops_at_the_third(argv):
@@ -100,14 +100,14 @@ def test_finished_cells_are_skipped_and_a_broken_off_sweep_goes_on(small, monkey
     assert "the same command goes on" in capsys.readouterr().err
     monkeypatch.setattr(train, "main", lambda argv: trained.append(argv) or real(argv))
     assert script.main(small) == 0
-    assert "4 cells, 2 of them finished" in capsys.readouterr().out
+    assert "4 trials, 2 of them finished" in capsys.readouterr().out
     names = [text for argv in trained for text in argv if text.startswith("train.name=")]
-    assert names == [f"train.name={cell}" for cell in ("2-s0", "2-s1", "4-s0", "4-s1")]
+    assert names == [f"train.name={trial}" for trial in ("2-s0", "2-s1", "4-s0", "4-s1")]
     assert script.main(small) == 0
     assert len(trained) == 4
 
 
-def test_a_failing_cell_is_survived_and_told(small, monkeypatch, capsys, tmp_path):
+def test_a_failing_trial_is_survived_and_told(small, monkeypatch, capsys, tmp_path):
     real = train.main
 
     def fails(argv):
@@ -118,19 +118,19 @@ def test_a_failing_cell_is_survived_and_told(small, monkeypatch, capsys, tmp_pat
     monkeypatch.setattr(train, "main", fails)
     assert script.main(small) == 1
     err = capsys.readouterr().err
-    assert "cell 2-s1 failed: MemoryError: too much" in err
+    assert "trial 2-s1 failed: MemoryError: too much" in err
     with (tmp_path / "out" / "little" / "results.csv").open() as file:
-        assert [row["cell"] for row in csv.DictReader(file)] == ["2-s0", "4-s0", "4-s1"]
+        assert [row["trial"] for row in csv.DictReader(file)] == ["2-s0", "4-s0", "4-s1"]
     monkeypatch.setattr(train, "main", real)
     assert script.main(small) == 0
 
 
-def test_overrides_change_every_cell_and_base_the_base(small):
+def test_overrides_change_every_trial_and_base_the_base(small):
     sweep = load_sweep(SWEEP_DIR / "linked_vs_ttm.json", base="demo.json")
-    cells = make_cells(sweep, ["train.epoch=2"], "runs")
-    assert len(cells) == 6
-    assert {cell.config.dataset_name for cell in cells} == {"PhantomMNIST3D"}
-    assert {cell.config.train.epoch for cell in cells} == {2}
+    trials = make_trials(sweep, ["train.epoch=2"], "runs")
+    assert len(trials) == 6
+    assert {trial.config.dataset_name for trial in trials} == {"PhantomMNIST3D"}
+    assert {trial.config.train.epoch for trial in trials} == {2}
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_overrides_change_every_cell_and_base_the_base(small):
         ({"gird": {}}, "gird is not a known key; did you mean grid?"),
         ({"grid": {"model.dimm": [8, 16]}}, "did you mean model.dim?"),
         ({"grid": {"model.dim": []}}, "grid.model.dim"),
-        ({"grid": {"model.dim": [8, 8]}}, "two cells of the sweep have the name 8-s0"),
-        ({"grid": {"model.dim": [8, 9]}}, "cell 9-s0: demo.json: model.dim must be divisible"),
+        ({"grid": {"model.dim": [8, 8]}}, "two trials of the sweep have the name 8-s0"),
+        ({"grid": {"model.dim": [8, 9]}}, "trial 9-s0: demo.json: model.dim must be divisible"),
         ({"grid": {"model.memory_mode": ["TL", "XX"]}}, "model.memory_mode must be 'TL'"),
         ({"seeds": []}, "seeds"),
         ({"seeds": None}, "seeds"),
@@ -148,7 +148,7 @@ def test_overrides_change_every_cell_and_base_the_base(small):
         ({"datasets": ["Brain"]}, "dataset_name must be one of"),
     ],
 )
-def test_bad_sweeps_are_told_before_the_first_cell_starts(small, change, told, capsys, tmp_path):
+def test_bad_sweeps_are_told_before_the_first_trial_starts(small, change, told, capsys, tmp_path):
     path = tmp_path / "little.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     assert script.main(small) == 2
@@ -184,7 +184,7 @@ def test_paired_differences_go_seed_by_seed():
 
 
 def test_a_sweep_on_ray_gives_the_same_numbers(small, tmp_path, monkeypatch):
-    """A local cluster of two workers, found by Ray's environment variable, does the cells."""
+    """A local cluster of two workers, found by Ray's environment variable, does the trials."""
     ray = pytest.importorskip("ray", reason="needs the extra: pip install 'lmttm[ray]'")
     from ray.cluster_utils import Cluster
 
@@ -202,7 +202,7 @@ def test_a_sweep_on_ray_gives_the_same_numbers(small, tmp_path, monkeypatch):
 
     def scores(folder):
         with (tmp_path / folder / "little" / "results.csv").open() as file:
-            return [(row["cell"], row["val_auc"]) for row in csv.DictReader(file)]
+            return [(row["trial"], row["val_auc"]) for row in csv.DictReader(file)]
 
     assert len(scores("out")) == 4
     assert scores("out") == scores("here")
