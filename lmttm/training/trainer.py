@@ -64,7 +64,8 @@ class Trainer:
     """Trains a model on a split; can stop behind any step and go on there, bit for bit.
 
     A step whose loss or gradient is not finite changes neither weights nor optimizer nor
-    carried memory, and stops the training: at once, or on a GPU within 50 steps.
+    buffers (carried memory, statistics of batch norm), and stops the training: at once, or on
+    a GPU within 50 steps.
 
     Args:
         model: Its `run(volumes)` gives logits and the final memory; `remember` takes the
@@ -76,7 +77,7 @@ class Trainer:
         seed: Seed of the run; with the epoch it fixes the order of the volumes.
         batch_size: Volumes of a step.
         accumulate: Parts in which a batch passes the model. All of them start from the same
-            carried memory.
+            carried memory, and the loss is the whole batch's.
         clip_norm: Largest norm of the gradient; 0 for no clipping.
         label_smoothing: Share of each label that is spread over all classes, in [0, 1).
         class_weights: Weight of each class in the loss `(classes)`, or None.
@@ -120,7 +121,8 @@ class Trainer:
         self.class_weights = class_weights
         self.bf16 = bf16
         # Graphs would overwrite the gradients that a batch's parts add up.
-        self.run = Compiled(model.run, graphs=accumulate == 1) if compiled else model.run
+        size = min(self.part_size, len(split))
+        self.run = Compiled(model.run, size, graphs=accumulate == 1) if compiled else model.run
         self.averaged = (
             AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema)).requires_grad_(False)
             if ema
@@ -197,13 +199,16 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
+        buffers = list(self.model.buffers())
+        before = [buffer.clone() for buffer in buffers]
+        weight = self._weight(self.split.labels[chosen])
         loss = memory = 0.0
         for part in chosen.split(self.part_size):
             share = len(part) / len(chosen)
             volumes, mixing = self.augment(self.split.inputs(part))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 trace = self.run(volumes)
-                part_loss = share * self._loss(trace.logits, self.split.labels[part], mixing)
+                part_loss = self._loss(trace.logits, self.split.labels[part], mixing) / weight
             part_loss.backward()
             loss += part_loss.detach()
             memory += share * _mean_memory(trace.memory.detach())
@@ -211,6 +216,8 @@ class Trainer:
         limit = self.clip_norm or math.inf
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         sound = loss.isfinite() & norm.isfinite()
+        for buffer, old in zip(buffers, before, strict=True):
+            buffer.copy_(torch.where(sound, buffer, old))
         self._unseen.append(_Step(len(self._losses) + 1, loss, norm, lr, chosen))
         if self.skips_unseen:
             self.optimizer.found_inf = (~sound).float()
@@ -222,10 +229,20 @@ class Trainer:
             self.averaged.update_parameters(self.model)
         self._losses.append(loss * len(chosen))
 
+    def _weight(self, labels: Tensor) -> Tensor | int:
+        """What the volumes of a batch weigh together: their number, if classes weigh the same."""
+        return len(labels) if self.class_weights is None else self.class_weights[labels].sum()
+
     def _loss(self, logits: Tensor, labels: Tensor, mixing: tuple[Tensor, Tensor] | None) -> Tensor:
+        """The sum of the volumes' losses, each by the weight of its class."""
+
         def towards(labels: Tensor) -> Tensor:
             return F.cross_entropy(
-                logits, labels, weight=self.class_weights, label_smoothing=self.label_smoothing
+                logits,
+                labels,
+                weight=self.class_weights,
+                label_smoothing=self.label_smoothing,
+                reduction="sum",
             )
 
         if mixing is None:
@@ -273,12 +290,22 @@ class Trainer:
         self.epoch = state["epoch"]
         self._losses = list(state["losses"].to(self.device).unbind())
         self._last_finite = state["last_finite"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(_with_options_of(self.optimizer, state["optimizer"]))
         if self.averaged:
             self.averaged.load_state_dict(state["averaged"])
         torch.set_rng_state(state["rng"])
         if self.device.type == "cuda" and "rng_cuda" in state:
             torch.cuda.set_rng_state(state["rng_cuda"], self.device)
+
+
+def _with_options_of(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """A saved state with the options of this optimizer, such as `fused` on another device."""
+    own = optimizer.state_dict()["param_groups"]
+    groups = [
+        saved | {name: value for name, value in group.items() if name != "params"}
+        for saved, group in zip(state["param_groups"], own, strict=True)
+    ]
+    return {**state, "param_groups": groups}
 
 
 def _mean_memory(memory: Tensor) -> Tensor:

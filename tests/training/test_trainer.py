@@ -177,6 +177,124 @@ def test_a_batch_in_parts_gives_the_same_step(machine, parts):
         torch.testing.assert_close(twin.state_dict()[name], value, rtol=0, atol=1e-5, msg=name)
 
 
+@pytest.mark.parametrize("parts", [2, 3, 4])
+@pytest.mark.parametrize("mixed", [False, True], ids=["plain", "mixed"])
+def test_parts_of_a_batch_share_the_weight_of_its_classes(machine, parts, mixed):
+    """Guards against parts that each divide by the weight of their own classes.
+
+    The loss then depended on the number of parts: 2.123, 2.026, 1.448 for 1, 2, 4. Compared in
+    float64, also for parts of unequal size.
+    """
+    _, config = machine
+
+    class InPairs(Augment):
+        def __call__(self, volumes):  # partners within every part, by a fixed share
+            partner = torch.arange(len(volumes)).flip(0)
+            share = torch.tensor(0.3, dtype=torch.float64)
+            blended = share * volumes + (1 - share) * volumes[partner]
+            return blended.double(), (partner, share)
+
+    class Exact(Augment):
+        def __call__(self, volumes):
+            return volumes.double(), None
+
+    images = split_of(7).images
+    split = Split("train", images, torch.tensor([0, 0, 0, 0, 1, 0, 1]))
+    results = []
+    for accumulate in (1, parts):
+        torch.manual_seed(0)
+        model = build_model(config).double()
+        trainer = trainer_of(
+            model,
+            split,
+            batch_size=7,
+            accumulate=accumulate,
+            clip_norm=0.0,
+            augment=Exact(),
+            label_smoothing=0.1,
+            class_weights=torch.tensor([0.25, 3.0], dtype=torch.float64),
+        )
+        if mixed:
+            trainer.augment = InPairs()
+            trainer.split = Split("train", images[:1].expand(7, -1, -1, -1), split.labels)
+        results.append((trainer.train_epoch(), model.state_dict()))
+    (loss, weights), (loss_in_parts, weights_in_parts) = results
+    assert loss_in_parts == pytest.approx(loss, rel=1e-12)
+    for name, value in weights.items():
+        torch.testing.assert_close(
+            weights_in_parts[name], value, rtol=1e-9, atol=1e-12, msg=f"{name} ({parts} parts)"
+        )
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["looks at each step", "looks later"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_step_that_is_not_finite_leaves_batch_norm_alone(fused, accumulate):
+    """Guards against NaN in running statistics, with which every later evaluation is NaN."""
+    config = load_config("demo.json", [*TINY, "model.preprocess_mode=3dBN"])
+    model = build_model(config)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=fused)
+    calls = []
+
+    class Spoils(Augment):
+        def __call__(self, volumes):
+            calls.append(1)
+            return (volumes * torch.nan if len(calls) == 1 + 2 * accumulate else volumes), None
+
+    settings = {"optimizer": adam, "augment": Spoils(), "accumulate": accumulate}
+    trainer = trainer_of(model, split_of(40), **settings)
+    states = []
+
+    def watch():
+        states.append({name: value.clone() for name, value in model.named_buffers()})
+        return False
+
+    with pytest.raises(NotFinite, match="at epoch 1, step 3"):
+        trainer.train_epoch(watch)
+    after = states[2] if fused else dict(model.named_buffers())
+    assert any(name.endswith("running_mean") for name in after)
+    for name, value in states[1].items():
+        assert torch.equal(value, after[name]), name
+    assert all(value.isfinite().all() for value in model.buffers())
+
+
+@pytest.mark.parametrize(("before", "after"), [(False, True), (True, False), (True, True)])
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_training_goes_on_with_the_optimizer_of_another_device(machine, name, before, after):
+    """Guards against a saved `fused` that overrules the present one.
+
+    A GPU's optimizer is fused, a CPU's is not: a run that came from the CPU died in `found_inf`.
+    """
+    model, config = machine
+    kind = getattr(torch.optim, name)
+    split = split_of(12)
+    first = trainer_of(model, split, optimizer=kind(model.parameters(), lr=1e-3, fused=before))
+    first.train_epoch()
+    state = copy.deepcopy((model.state_dict(), first.state_dict()))
+    expected = first.train_epoch()
+
+    twin = build_model(config)
+    optimizer = kind(twin.parameters(), lr=1e-3, fused=after)
+    second = trainer_of(twin, split, optimizer=optimizer)
+    twin.load_state_dict(state[0])
+    second.load_state_dict(state[1])
+    assert second.train_epoch() == pytest.approx(expected, rel=1e-5)
+    assert optimizer.param_groups[0]["fused"] is after
+    assert all(entry["step"] == 6 for entry in optimizer.state.values())
+
+
+def test_the_first_batch_may_be_the_short_one(machine, monkeypatch):
+    """Guards against compiling for the short batch at which a run was resumed.
+
+    And against never compiling where a batch is larger than the split.
+    """
+    model, _ = machine
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    for volumes, accumulate, full in ((10, 1, 4), (10, 3, 2), (3, 1, 3)):
+        settings = {"compiled": True, "accumulate": accumulate}
+        trainer = trainer_of(model, split_of(volumes), **settings)
+        assert trainer.run.size == full
+
+
 def test_averaged_weights_follow_their_formula(machine):
     model, _ = machine
     model.initial_memory.carried_memory.fill_(0.5)
@@ -216,8 +334,10 @@ def test_label_smoothing_class_weights_and_mixing_equal_their_formulas(machine):
     trainer.class_weights = weights.double()
     mixed = trainer._loss(logits, labels, (partner, torch.tensor(0.3)))
     a, b = expected(labels.numpy()), expected(labels[partner].numpy())
-    assert mixed.item() == pytest.approx(0.3 * a + 0.7 * b)
-    assert trainer._loss(logits, labels, None).item() == pytest.approx(a)
+    weight = trainer._weight(labels).item()
+    assert weight == 5.0
+    assert mixed.item() / weight == pytest.approx(0.3 * a + 0.7 * b)
+    assert trainer._loss(logits, labels, None).item() / weight == pytest.approx(a)
 
 
 def test_balanced_class_weights():
