@@ -30,8 +30,9 @@ from lmttm.report.tensorboard import TensorBoard
 from lmttm.runs import checkpoint
 from lmttm.runs import folder as run
 from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
+from lmttm.training.checks import check
 from lmttm.training.interrupt import Interrupted, Interruption, interruption
-from lmttm.training.setup import make_trainer, settle, settle_precision
+from lmttm.training.setup import make_trainer, settle, settle_precision, warn_of_jump
 from lmttm.training.trainer import NotFinite, Trainer
 
 
@@ -52,13 +53,14 @@ def _train(args: argparse.Namespace) -> int:
     dataset = load_dataset(config)
     config = settle_precision(settle(config, dataset), device)
     model = build_model(config)
+    check(config, dataset, model)
     print(report.summary(config, dataset, model, device))
 
     with run.held(config.run_dir), enough_memory(config.batch_size):
         last = run.latest(config) if args.resume else None
         run.start(config, going_on=last is not None)
         trainer = make_trainer(config, dataset.splits["train"], model.to(device))
-        history = _go_on(last, trainer) if last else []
+        history = _go_on(last, config, trainer) if last else []
         if run.is_over(config, history):
             print(f"{config.run_dir} is finished: {trainer.epoch} epochs are done")
             return 0
@@ -82,10 +84,13 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _go_on(last: Checkpoint, trainer: Trainer) -> list[dict[str, Any]]:
+def _go_on(last: Checkpoint, config: Config, trainer: Trainer) -> list[dict[str, Any]]:
     """Puts the trainer where the run stopped; returns the records of its epochs."""
     trainer.model.load_state_dict(last.weights)
     trainer.load_state_dict(last.training["trainer"])
+    num_volumes = len(trainer.split)
+    steps = trainer.epoch * -(-num_volumes // config.batch_size) + trainer.steps_done
+    warn_of_jump(last.config, config, num_volumes, steps)
     if trainer.epoch:
         print(f"going on after epoch {trainer.epoch}, step {trainer.steps_done}")
     return last.training["history"]

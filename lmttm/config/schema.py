@@ -57,6 +57,17 @@ def _listed(value: Any) -> Any:
     return value
 
 
+def _warmup(value: Any) -> Any:
+    """Takes a number of steps, or a share of all steps."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and (0 <= value < 1 or (1 <= value <= 10**9 and value == int(value))):
+        return value if value < 1 else int(value)
+    raise ValueError(
+        "train.warmup_steps must be a whole number of steps, or a share of all steps below 1, "
+        f"got {json.dumps(value, default=str)}"
+    )
+
+
 def _whole(low: int, high: int) -> Any:
     """A whole number in bounds.
 
@@ -202,8 +213,10 @@ class TrainConfig(_Section):
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description="the learning rate after the warm-up"
     )
-    warmup_steps: _whole(0, 10**9) = Field(
-        0, description="steps over which the learning rate rises from 0"
+    warmup_steps: Annotated[int | float, BeforeValidator(_warmup)] = Field(
+        0,
+        description="steps over which the learning rate rises from 0; below 1: "
+        "their share of all steps",
     )
     clip_norm: Annotated[float, Field(ge=0)] = Field(
         0.0, description="largest norm of the gradient; 0: no clipping"
@@ -315,9 +328,9 @@ def reference() -> str:
             if isinstance(field.default, BaseModel):
                 add(type(field.default), f"{prefix}{name}.")
                 continue
-            values = ", ".join(_literals(field.annotation)) or getattr(
-                field.annotation, "__name__", str(field.annotation)
-            )
+            kinds = get_args(field.annotation) or (field.annotation,)
+            names = [getattr(kind, "__name__", str(kind)) for kind in kinds]
+            values = ", ".join(_literals(field.annotation) or names)
             default = json.dumps(field.default)
             lines.append(f"| `{prefix}{name}` | `{default}` | {values} | {field.description} |")
 

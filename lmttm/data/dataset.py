@@ -50,10 +50,17 @@ class Split:
         distances = None if self.distances is None else self.distances[chosen]
         return _stack(self.images[chosen], distances)
 
-    def class_weights(self) -> Tensor:
-        """Weights `(classes)` by which each class weighs the same in a loss; 1 on average."""
-        counts = self.labels.bincount()
-        return len(self) / (len(counts) * counts.clamp(min=1))
+    def counts(self, num_classes: int) -> Tensor:
+        """Volumes of each class `(classes)`."""
+        return self.labels.bincount(minlength=num_classes)
+
+    def class_weights(self, num_classes: int) -> Tensor:
+        """Weights `(classes)` by which each class that occurs weighs the same in a loss.
+
+        They are 1 on average over the volumes, and 0 for a class without volumes.
+        """
+        counts = self.counts(num_classes)
+        return torch.where(counts > 0, len(self) / ((counts > 0).sum() * counts.clamp(min=1)), 0.0)
 
     def majority_rate(self) -> float:
         """Share of the most frequent class: what a constant answer scores."""

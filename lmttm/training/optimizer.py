@@ -16,6 +16,11 @@ def make_optimizer(
     return getattr(torch.optim, name)(parameters, lr=lr, weight_decay=weight_decay, **fused)
 
 
+def warmup_length(warmup: int | float, total_steps: int) -> int:
+    """Steps of a warm-up that is given as their number or, below 1, as a share of all steps."""
+    return round(warmup * total_steps) if warmup < 1 else int(warmup)
+
+
 def learning_rate(
     step: int, *, lr: float, warmup_steps: int, total_steps: int, schedule: str
 ) -> float:

@@ -1,5 +1,8 @@
 """From a configuration to what trains it: `auto` resolved, the trainer built."""
 
+import logging
+import math
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -9,8 +12,11 @@ from lmttm.data.augment import Augment
 from lmttm.data.dataset import Dataset, Split, with_distances
 from lmttm.data.distance import is_mask
 from lmttm.device import fast_in_bf16
-from lmttm.training.optimizer import learning_rate, make_optimizer
+from lmttm.training.checks import num_steps
+from lmttm.training.optimizer import learning_rate, make_optimizer, warmup_length
 from lmttm.training.trainer import Trainer
+
+log = logging.getLogger("lmttm")
 
 
 def settle(config: Config, dataset: Dataset) -> Config:
@@ -29,6 +35,42 @@ def settle_precision(config: Config, device: torch.device) -> Config:
     return config.model_copy(update={"train": config.train.model_copy(update=decided)})
 
 
+def schedule_of(config: Config, num_volumes: int) -> Callable[[int], float]:
+    """The learning rate of a step, counted over all epochs."""
+    total = num_steps(config, num_volumes)
+    return partial(
+        learning_rate,
+        lr=config.train.lr,
+        warmup_steps=warmup_length(config.train.warmup_steps, total),
+        total_steps=total,
+        schedule=config.train.schedule,
+    )
+
+
+def warn_of_jump(begun: Config, config: Config, num_volumes: int, step: int) -> None:
+    """Warns where a resumed run goes on with another learning rate than it stopped with.
+
+    A cosine ends at the last epoch that is planned. With more epochs its rate rises at once; a
+    warm-up that is a share of all steps grows likewise.
+
+    Args:
+        begun: The configuration with which the run was saved.
+        config: The one with which it goes on.
+        num_volumes: Volumes of the training split.
+        step: Steps that are done, over all epochs.
+    """
+    before, after = (schedule_of(c, num_volumes)(step) for c in (begun, config))
+    if not math.isclose(before, after):
+        log.warning(
+            "the schedule now ends after %d epochs instead of %d: the learning rate goes from %.2g "
+            "to %.2g at once, and the result is not that of a run planned so from the start",
+            config.train.epoch,
+            begun.train.epoch,
+            before,
+            after,
+        )
+
+
 def make_trainer(config: Config, split: Split, model: torch.nn.Module) -> Trainer:
     """The trainer that a configuration describes, on the device of the model."""
     device = next(model.parameters()).device
@@ -42,19 +84,13 @@ def make_trainer(config: Config, split: Split, model: torch.nn.Module) -> Traine
         optimizer=make_optimizer(
             model, name=train.optimizer, lr=train.lr, weight_decay=train.weight_decay
         ),
-        lr_at=partial(
-            learning_rate,
-            lr=train.lr,
-            warmup_steps=train.warmup_steps,
-            total_steps=train.epoch * -(-len(split) // config.batch_size),
-            schedule=train.schedule,
-        ),
+        lr_at=schedule_of(config, len(split)),
         seed=config.seed,
         batch_size=config.batch_size,
         accumulate=train.accumulate,
         clip_norm=train.clip_norm,
         label_smoothing=train.label_smoothing,
-        class_weights=split.class_weights() if balanced else None,
+        class_weights=split.class_weights(config.model.out_class_num) if balanced else None,
         bf16=train.precision == "bf16",
         compiled=train.compile == "on" or (train.compile == "auto" and device.type == "cuda"),
         ema=train.ema,

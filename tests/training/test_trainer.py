@@ -341,8 +341,10 @@ def test_label_smoothing_class_weights_and_mixing_equal_their_formulas(machine):
 
 
 def test_balanced_class_weights():
+    """Guards against a crash, or a wrong mean, where a class has no volume."""
     split = Split("train", torch.zeros(10, 1, 1, 1), torch.tensor([0] * 8 + [1] * 2))
-    assert split.class_weights().tolist() == [10 / (2 * 8), 10 / (2 * 2)]
+    assert split.class_weights(2).tolist() == [10 / (2 * 8), 10 / (2 * 2)]
+    assert split.class_weights(3).tolist() == [10 / (2 * 8), 10 / (2 * 2), 0]
 
 
 def test_training_goes_on_within_an_epoch(machine):
