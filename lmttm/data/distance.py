@@ -8,8 +8,9 @@ MASK_THRESHOLD = 128
 
 
 def is_mask(volumes: Tensor) -> bool:
-    """Whether uint8 volumes hold nothing but 0 and one other grey value: shapes, not images."""
-    return len(volumes.unique()) <= 2
+    """Whether uint8 volumes hold two grey values, one of them a shape: masks, not images."""
+    values = volumes.unique().tolist()
+    return len(values) == 2 and values[0] < MASK_THRESHOLD <= values[1]
 
 
 def signed_distance(volumes: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from lmttm.config.files import CONFIG_DIR, load_config, overridden_keys, to_json
-from lmttm.config.schema import DATASETS, Config, differences, reference
+from lmttm.config.schema import DATASETS, Config, differences
 from lmttm.errors import InputError
 
 PUBLISHED = {
@@ -229,8 +229,3 @@ def test_missing_and_unreadable_files(tmp_path):
     binary = tmp_path / "binary.json"
     binary.write_bytes(b"\xff\xfe\x00")
     assert fault(binary) == "binary.json is not a text file in UTF-8"
-
-
-def test_the_documentation_lists_every_key():
-    text = (CONFIG_DIR.parent / "docs" / "configuration.md").read_text()
-    assert text.endswith(reference()), "write reference() to the end of docs/configuration.md"

@@ -9,11 +9,9 @@ import torch
 
 from lmttm.config.files import load_config
 from lmttm.data import phantoms
-from lmttm.data.dataset import Split, batches, prepare, with_distances
 from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError
 from lmttm.storage import digest_of
-from lmttm.training.setup import settle
 
 SHAPES = {"train": 6, "val": 4, "test": 5}
 
@@ -118,37 +116,6 @@ def test_a_wrong_number_of_classes_names_the_right_one(wrong):
         load_dataset(config)
 
 
-def test_prepare_scales_to_one_and_adds_the_channel(tiny):
-    volumes = torch.randint(256, (3, 28, 28, 28), dtype=torch.uint8)
-    ready = prepare(volumes, tiny)
-    assert ready.shape == (3, 1, 28, 28, 28)
-    np.testing.assert_allclose(ready[:, 0], volumes.numpy() / 255, rtol=1e-6)
-    assert torch.equal(prepare(volumes.numpy(), tiny), ready)
-
-
-@pytest.mark.parametrize(
-    "volumes",
-    [
-        torch.zeros(2, 28, 28, 28),
-        torch.zeros(2, 28, 28, 27, dtype=torch.uint8),
-        torch.zeros(28, 28, 28, dtype=torch.uint8),
-    ],
-)
-def test_prepare_refuses_other_types_and_shapes(tiny, volumes):
-    with pytest.raises(InputError, match=r"volumes must be uint8 of shape \(b, 28, 28, 28\), got"):
-        prepare(volumes, tiny)
-
-
-def test_batches_hold_each_volume_once_in_file_order():
-    """Guards against a dropped last batch and a shuffled test split."""
-    parts = list(batches(10, 4))
-    assert [len(part) for part in parts] == [4, 4, 2]
-    assert torch.cat(parts).tolist() == list(range(10))
-    shuffled = torch.cat(list(batches(10, 4, torch.Generator().manual_seed(0)))).tolist()
-    assert shuffled != list(range(10))
-    assert sorted(shuffled) == list(range(10))
-
-
 def test_folds_are_disjoint_and_stratified():
     """Together the validation folds hold each volume of both splits once, by class."""
     whole = load_dataset(load_config("demo.json")).splits
@@ -172,29 +139,3 @@ def test_more_folds_than_the_rarest_class_are_refused(monkeypatch):
     monkeypatch.setattr(phantoms, "SPLITS", {"train": 6, "val": 4, "test": 4})
     with pytest.raises(InputError, match="folds must be at most 5, the rarest class, got 9"):
         load_dataset(load_config("demo.json", ["folds=9"]))
-
-
-def test_distance_is_settled_by_the_training_split(fake):
-    config = load_config("demo.json", ["distance=auto"])
-    assert settle(config, load_dataset(config)).distance == "off"
-    masks = official()
-    for split in SHAPES:
-        masks[f"{split}_images"] = (masks[f"{split}_images"] > 128).astype(np.uint8) * 255
-    config = fake(masks).model_copy(update={"distance": "auto"})
-    assert settle(config, load_dataset(config)).distance == "on"
-
-
-def test_the_distance_channel_is_scipys_transform():
-    from scipy.ndimage import distance_transform_edt
-
-    masks = (torch.rand(3, 28, 28, 28, generator=torch.manual_seed(0)) > 0.3).to(torch.uint8) * 255
-    masks[2] = 0
-    config = load_config("base.json", ["distance=on"])
-    ready = prepare(masks, config)
-    assert ready.shape == (3, 2, 28, 28, 28)
-    for mask, channel in zip(masks[:2].numpy() > 0, ready[:2, 1].numpy(), strict=True):
-        expected = (distance_transform_edt(mask) - distance_transform_edt(~mask)) / 28
-        np.testing.assert_allclose(channel, expected, rtol=1e-6)
-    assert not ready[2, 1].any()
-    split = with_distances(Split("test", masks, torch.zeros(3).long()), config)
-    assert torch.equal(split.inputs(torch.arange(3)), ready)

@@ -7,12 +7,15 @@ from lmttm.config.files import load_config
 from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split
 from lmttm.model.build import build_model
+from lmttm.model.resnet3d import ResNet3D
 from lmttm.runs import checkpoint
 from lmttm.training.trainer import Trainer
 
 
 def baseline(*overrides):
-    return build_model(load_config("resnet3d.json", ["distance=off", *overrides]))
+    model = build_model(load_config("resnet3d.json", ["distance=off", *overrides]))
+    assert type(model) is ResNet3D
+    return model
 
 
 def test_a_grey_volume_passes_as_a_film_of_three_equal_colours():

@@ -7,7 +7,6 @@ import pickle
 import pytest
 import torch
 
-from lmttm import storage
 from lmttm.config.files import load_config
 from lmttm.errors import InputError, RunError
 from lmttm.model.build import build_model
@@ -124,20 +123,3 @@ def test_a_full_disk_leaves_the_former_checkpoint_whole(saved, tiny, monkeypatch
     assert path.read_bytes() == before
     assert sorted(p.name for p in path.parent.iterdir()) == ["best.pth", "best.pth.sha256"]
     checkpoint.load(path)
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "a.txt"
-    storage.write_text(path, "first")
-
-    def broken():
-        with storage.whole_file(path) as temporary:
-            temporary.write_text("sec")
-            raise KeyError("stop")
-
-    with pytest.raises(KeyError, match="stop"):
-        broken()
-    assert path.read_text() == "first"
-    assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(InputError, match="can not be written"):
-        storage.write_text(tmp_path / "missing" / "a.txt", "x")

@@ -11,10 +11,9 @@ from torch.nn import functional as F
 
 from lmttm.config.files import load_config
 from lmttm.data.augment import Augment
-from lmttm.data.dataset import Split, prepare
+from lmttm.data.dataset import Split
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
-from lmttm.training.optimizer import learning_rate, make_optimizer
 from lmttm.training.trainer import NotFinite, Trainer, shuffling
 from tests.conftest import TINY
 
@@ -97,22 +96,6 @@ def test_the_order_changes_with_the_epoch_and_the_seed(machine):
     assert not torch.equal(first, later)
     assert not torch.equal(first, other)
     assert torch.equal(first.sort().values, later.sort().values)
-
-
-def test_evaluation_scores_every_volume_in_file_order(machine):
-    """Guards against a split that is dropped in part or shuffled, and noise that stays on."""
-    model, config = machine
-    model.remember(torch.rand(4, 2, 16), num_steps=4, sound=torch.tensor(True))
-    model.train()
-    split = split_of(11)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    logits = evaluate(model, split, batch_size=4)
-    assert not model.training
-    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-    with torch.no_grad():
-        for index in range(11):
-            alone = model(prepare(split.images[index : index + 1], config))[0]
-            torch.testing.assert_close(logits[index], alone, rtol=0, atol=1e-5)
 
 
 def state_of(trainer):
@@ -340,13 +323,6 @@ def test_label_smoothing_class_weights_and_mixing_equal_their_formulas(machine):
     assert trainer._loss(logits, labels, None).item() / weight == pytest.approx(a)
 
 
-def test_balanced_class_weights():
-    """Guards against a crash, or a wrong mean, where a class has no volume."""
-    split = Split("train", torch.zeros(10, 1, 1, 1), torch.tensor([0] * 8 + [1] * 2))
-    assert split.class_weights(2).tolist() == [10 / (2 * 8), 10 / (2 * 2)]
-    assert split.class_weights(3).tolist() == [10 / (2 * 8), 10 / (2 * 2), 0]
-
-
 def test_training_goes_on_within_an_epoch(machine):
     model, config = machine
     torch.manual_seed(0)
@@ -391,24 +367,3 @@ def test_bf16_trains_in_bfloat16_and_keeps_fp32_weights(machine):
     assert {value.dtype for value in model.state_dict().values()} == {torch.float32}
     evaluate(model, split_of(3), batch_size=2)
     assert kinds[-1] == torch.float32
-
-
-def test_warm_up_then_cosine():
-    rates = [
-        learning_rate(step, lr=2.0, warmup_steps=4, total_steps=12, schedule="cosine")
-        for step in range(13)
-    ]
-    assert rates[:4] == [0.5, 1.0, 1.5, 2.0]
-    assert rates[4] == 2.0
-    assert rates[8] == pytest.approx(1.0)
-    assert rates[12] == pytest.approx(0.0)
-    assert learning_rate(9, lr=2.0, warmup_steps=4, total_steps=12, schedule="constant") == 2
-
-
-@pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop"])
-def test_optimizers_are_torchs(name):
-    model = torch.nn.Linear(2, 2)
-    optimizer = make_optimizer(model, name=name, lr=0.3, weight_decay=0.1)
-    assert type(optimizer) is getattr(torch.optim, name)
-    assert optimizer.defaults["lr"] == 0.3
-    assert optimizer.defaults["weight_decay"] == 0.1

@@ -1,0 +1,208 @@
+"""What a configuration builds: every variant trains, and nothing is built in vain."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lmttm.config.files import CONFIG_DIR, load_config
+from lmttm.config.schema import Config
+from lmttm.errors import InputError
+from lmttm.model.build import build_model
+from tests.conftest import TINY
+
+
+def tiny_model(*overrides, seed=0):
+    torch.manual_seed(seed)
+    return build_model(load_config("demo.json", [*TINY, *overrides]))
+
+
+SHIPPED = sorted(path.name for path in CONFIG_DIR.glob("*.json"))
+
+
+NOISES = ["none", "normal", "uniform", "laplace", "exponential", "gamma", "poisson"]
+
+
+def check_training_step(model, config: Config):
+    """One training step: shapes stay, and every parameter gets a gradient."""
+    edge = config.size
+    channels = 2 if config.distance == "on" else 1
+    volumes = torch.rand(2, channels, edge, edge, edge)
+    trace = model.run(volumes)
+    labels = torch.arange(2) % config.model.out_class_num
+    F.cross_entropy(trace.logits, labels).backward()
+    without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+    assert trace.memory.isfinite().all()
+    return volumes, trace
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_parameter_of_each_shipped_configuration_gets_a_gradient(name):
+    """Guards against modules that are built and never used."""
+    config = load_config(name)
+    # What the data would decide is tried both ways.
+    for distance in ["off", "on"] if config.distance == "auto" else [config.distance]:
+        decided = config.model_copy(update={"distance": distance})
+        torch.manual_seed(config.seed)
+        check_training_step(build_model(decided), decided)
+
+
+STARTS = ["zeros", "learned", *(f"carried {noise}" for noise in NOISES)]
+
+
+COMBINATIONS = [
+    (*combination, STARTS[number % len(STARTS)])
+    for number, combination in enumerate(
+        itertools.product(
+            ["3d", "3dBN", "resnet18"],
+            ["TL", "TL-MHA", "TL-AddErase", "none"],
+            ["transformer", "mixer", "mlp"],
+            ["lmttm", "ttm"],
+            ["shared", "separate"],
+        )
+    )
+]
+
+
+@pytest.mark.parametrize(("tokenizer", "memory", "mdu", "kind", "layers", "start"), COMBINATIONS)
+def test_every_combination_trains(tokenizer, memory, mdu, kind, layers, start):
+    """Guards against variants that crash, grow, or mix the volumes of a batch."""
+    start, _, noise = start.partition(" ")
+    overrides = [
+        f"model.preprocess_mode={tokenizer}",
+        f"model.memory_mode={memory}",
+        f"model.process_unit={mdu}",
+        f"model.model={kind}",
+        f"model.share_layers={str(layers == 'shared').lower()}",
+        f"model.memory_start={start}",
+        f"model.load_memory_add_noise_mode={noise or 'none'}",
+        "model.depth=2",
+        "model.patch_size=4",
+    ]
+    config = load_config("demo.json", [*TINY, *overrides])
+    torch.manual_seed(0)
+    model = build_model(config)
+    volumes, trace = check_training_step(model, config)
+
+    num_units = 0 if memory == "none" else {"lmttm": 4, "ttm": 1}[kind]
+    unit_tokens = 8 // num_units if num_units else 0
+    assert trace.memory.shape == (2, num_units, unit_tokens, 16)
+    with torch.no_grad():
+        mean, steps = trace.memory.mean(dim=0), trace.step_logits.shape[1]
+        model.remember(mean, num_steps=steps, sound=torch.tensor(True))
+        again = model.run(volumes).memory
+        assert again.shape == trace.memory.shape
+        if num_units:
+            assert again.abs().max() < 10 * trace.memory.abs().max() + 1
+        model.eval()
+        alone = torch.cat([model(volumes[i : i + 1]) for i in range(2)])
+        torch.testing.assert_close(model(volumes), alone, rtol=0, atol=1e-5)
+
+
+def test_published_size():
+    """The base configuration has the published number of parameters."""
+    model = build_model(load_config("base.json"))
+    tables = sum(p.numel() for n, p in model.named_parameters() if n.endswith("positions.table"))
+    total = sum(p.numel() for p in model.parameters())
+    assert round(total / 1e6, 3) == 3.168
+    assert round((total - tables) / 1e6, 3) == 2.884
+
+
+def test_initial_weights_are_xavier_with_zero_biases():
+    model = build_model(load_config("base.json"))
+    layer = model.cell.process.layers[0].linear1
+    bound = (6 / (448 + 3 * 448)) ** 0.5
+    assert 0.99 * bound < layer.weight.abs().max() <= bound
+    assert not layer.bias.any()
+    assert not model.tokenizer.embed[0].bias.any()
+
+
+def test_more_units_than_steps_is_told(caplog):
+    tiny_model("model.num_blocks=8")
+    assert "4 steps never write all 8 units" in caplog.text
+
+
+@pytest.fixture
+def imagenet(monkeypatch):
+    """A network that stands for ImageNet's, which is not fetched."""
+    import torchvision.models as models
+
+    net = models.resnet18(weights=None)
+    for parameter in net.parameters():
+        nn.init.normal_(parameter)
+    monkeypatch.setattr(models, "resnet18", lambda weights: net)
+    return net
+
+
+def test_pretrained_weights_stay(imagenet):
+    """Guards against pretrained weights that the initialisation overwrites."""
+    before = {name: value.clone() for name, value in imagenet.state_dict().items()}
+    model = tiny_model("model.preprocess_mode=resnet18", "model.resnet_pretrained=true")
+    backbone = model.tokenizer.backbone
+    assert torch.equal(backbone[0].weight, before["conv1.weight"].sum(dim=1, keepdim=True))
+    for number, name in ((1, "bn1"), (4, "layer1"), (5, "layer2")):
+        for key, value in backbone[number].state_dict().items():
+            assert torch.equal(value, before[f"{name}.{key}"]), f"{name}.{key}"
+    # What is new is initialised as elsewhere.
+    assert not model.tokenizer.project.bias.any()
+    assert model.tokenizer.project.weight.abs().max() <= (6 / (128 + 16)) ** 0.5
+
+
+def test_weights_that_are_not_pretrained_are_initialised(imagenet):
+    """The counterpart: the same network without `resnet_pretrained`."""
+    model = tiny_model("model.preprocess_mode=resnet18")
+    first = model.tokenizer.backbone[4][0].conv1.weight
+    assert first.abs().max() <= (6 / (64 * 9 + 64 * 9)) ** 0.5
+
+
+def test_distance_must_be_decided_before():
+    with pytest.raises(InputError, match="distance=auto"):
+        tiny_model("distance=auto")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "channels"), [([], 1), (["distance=on"], 2), (["distance=off"], 1)]
+)
+@pytest.mark.parametrize("kind", ["lmttm", "resnet3d"])
+def test_the_distance_adds_a_channel(overrides, channels, kind):
+    model = tiny_model(f"model.model={kind}", *overrides)
+    assert model(torch.rand(2, channels, 28, 28, 28)).shape == (2, 2)
+
+
+CHANGES = [
+    *("model=ttm", "drop_r=0.3", "preprocess_mode=3dBN", "process_unit=mlp", "memory_mode=TL-MHA"),
+    *("dim=32", "memory_tokens_size=16", "num_blocks=2", "radius=0", "summarize_num_tokens=3"),
+    *("out_class_num=3", "patch_size=4", "patch_stride=5", "border=pad", "memory_start=zeros"),
+    *("read_use_positional_embedding=false", "write_use_positional_embedding=false"),
+    *("load_memory_add_noise=false", "load_memory_add_noise_mode=gamma", "num_heads=4"),
+    *("mlp_ratio=2", "depth=4", "share_layers=false", "norm=pre", "mark_neighbours=true"),
+    *("drop_path=0.1", "pool=attention"),
+]
+
+
+def anatomy(*overrides):
+    """Names and shapes of a model's weights, and the plain attributes of its modules."""
+    small = ["model.dim=16", "model.memory_tokens_size=8", "model.num_heads=2"]
+    model = build_model(load_config("base.json", [*small, "model.patch_size=7", *overrides]))
+    weights = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    plain = [
+        (name, key, value)
+        for name, module in model.named_modules()
+        for key, value in vars(module).items()
+        if isinstance(value, int | float | str | tuple)
+    ]
+    return weights, plain
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_key_of_the_model_changes_it(change):
+    """Guards against a key that is accepted and does nothing."""
+    assert anatomy(f"model.{change}") != anatomy()
+
+
+def test_the_list_of_changes_holds_every_key():
+    keys = {change.partition("=")[0] for change in CHANGES}
+    assert keys == Config().model.model_dump().keys() - {"in_channels", "resnet_pretrained"}

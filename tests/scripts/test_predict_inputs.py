@@ -1,0 +1,91 @@
+"""predict.py --input, end to end: volumes of one's own, and files that cannot be used."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+import predict
+import train
+from lmttm import load_run, prepare
+from lmttm.config.files import load_config
+from lmttm.data import phantoms
+from lmttm.data.sources import load_dataset
+from tests.conftest import TINY
+from tests.scanned import bad_inputs
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    former, phantoms.SPLITS = phantoms.SPLITS, {"train": 32, "val": 20, "test": 20}
+    arguments = ["demo.json", *TINY, f"output_dir={folder}", "device=cpu"]
+    assert train.main(arguments) == 0
+    yield folder / "demo", arguments
+    phantoms.SPLITS = former
+
+
+@pytest.fixture
+def volume():
+    return load_dataset(load_config("demo.json")).splits["test"].images[3].numpy()
+
+
+def test_a_medmnist_volume_gets_its_logits_back(trained, volume, tmp_path, capsys):
+    run_dir, arguments = trained
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([2.0, 2, 2, 1])), tmp_path / "v.nii.gz")
+    np.save(tmp_path / "v.npy", volume)
+    np.savez(tmp_path / "v.npz", volume)
+    files = [str(tmp_path / name) for name in ("v.nii.gz", "v.npy", "v.npz")]
+    assert predict.main([*arguments, "--input", *files]) == 0
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()[:-1]) <= 80
+    model, config = load_run(run_dir)
+    expected = model(prepare(volume[None], config)).softmax(dim=1)[0].tolist()
+    rows = json.loads((run_dir / "inputs" / "predictions.json").read_text())
+    for row, path in zip(rows, files, strict=True):
+        assert row["path"] == path
+        assert list(row["probabilities"].values()) == pytest.approx(expected, abs=1e-4)
+        assert row["warnings"] == []
+    lines = (run_dir / "inputs" / "predictions.csv").read_text().splitlines()
+    assert len(lines) == 4
+
+
+def test_a_volume_unlike_the_training_data_is_told(trained, tmp_path, capsys):
+    _, arguments = trained
+    np.save(tmp_path / "bright.npy", np.full((28, 28, 28), 250, np.uint8))
+    assert predict.main([*arguments, "--input", str(tmp_path / "bright.npy")]) == 0
+    assert "warning: mean intensity: 250, in training" in capsys.readouterr().out
+
+
+def test_bad_files_are_told_one_by_one_and_the_others_scored(trained, volume, tmp_path, capsys):
+    run_dir, arguments = trained
+    told = bad_inputs(tmp_path)
+    np.save(tmp_path / "good.npy", volume)
+    capsys.readouterr()
+    paths = [str(tmp_path / name) for name in [*told, "good.npy"]]
+    assert predict.main([*arguments, "--input", *paths]) == 1
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == len(told)
+    for name, sentence in told.items():
+        assert any(name in line and sentence in line for line in err.splitlines()), name
+    rows = json.loads((run_dir / "inputs" / "predictions.json").read_text())
+    assert [row["path"] for row in rows] == [paths[-1]]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--axes", "xyy"], "--axes must be an order of x, y and z, got xyy"),
+        (["--extent", "0"], "--extent must be more than 0 mm, got 0"),
+        (["--centre", "1,2"], "must be 3 numbers, got 1,2"),
+        (["--window", "5,1"], "--window must go from low to high, got 5,1"),
+    ],
+)
+def test_bad_options(trained, options, told, capsys, tmp_path):
+    _, arguments = trained
+    try:
+        code = predict.main([*arguments, "--input", str(tmp_path), *options])
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    assert told in capsys.readouterr().err

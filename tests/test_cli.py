@@ -1,0 +1,86 @@
+"""What every command does with its arguments, its errors and its output."""
+
+import argparse
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from lmttm import cli
+from lmttm.errors import InputError, RunError
+
+
+def outcome(command, argv=("base.json",)):
+    return cli.run(command, cli.parser("Does something."), argv)
+
+
+def raising(error):
+    def command(_):
+        raise error
+
+    return command
+
+
+class Stopped(RunError):
+    """An error with a code and a prefix of its own."""
+
+    exit_code = 143
+    prefix = ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (RunError("the disk is full"), 1, "error: the disk is full\n"),
+        (InputError("no such key"), 2, "error: no such key\n"),
+        (Stopped("stopped in epoch 2"), 143, "stopped in epoch 2\n"),
+        (KeyboardInterrupt(), 130, "\ninterrupted\n"),
+    ],
+)
+def test_an_error_is_one_message_and_an_exit_code(error, code, message, capsys):
+    assert outcome(raising(error)) == code
+    assert capsys.readouterr() == ("", message)
+
+
+def test_a_fault_of_the_program_keeps_its_traceback():
+    """Guards against a defect that is reported as if the user had made it."""
+    with pytest.raises(ZeroDivisionError):
+        outcome(lambda _: 1 // 0)
+
+
+def test_the_code_of_a_command_is_the_code_of_the_process():
+    assert [outcome(lambda _, code=code: code) for code in (0, 1, 3)] == [0, 1, 3]
+
+
+def test_overrides_stand_anywhere_among_the_options():
+    parser = cli.parser("Does something.")
+    parser.add_argument("--split")
+    seen = []
+    argv = ["base.json", "a=1", "--split", "val", "b=2"]
+    assert cli.run(lambda args: seen.append(args) or 0, parser, argv) == 0
+    assert seen == [argparse.Namespace(config="base.json", overrides=["a=1", "b=2"], split="val")]
+
+
+def test_warnings_are_single_lines(capsys):
+    assert outcome(lambda _: logging.getLogger("lmttm").warning("odd") or 0) == 0
+    assert capsys.readouterr().err == "WARNING: odd\n"
+
+
+def test_memory_is_left_as_it_is_on_other_systems(monkeypatch):
+    """Guards against a call into a C library that has no such function."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("ctypes.CDLL", raising(AssertionError("the C library was loaded")))
+    cli.keep_freed_memory()
+
+
+@pytest.mark.parametrize("words", [1, 10**6])
+def test_a_reader_that_leaves_early_is_no_fault(words):
+    """Regression: `predict.py base.json | head -3` ended in a traceback."""
+    command = f"print('word ' * {words}) or 0"
+    script = f"from lmttm.cli import parser, run; exit(run(lambda _: {command}, parser(''), ['x']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)

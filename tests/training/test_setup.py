@@ -1,0 +1,109 @@
+"""From a configuration to its trainer: what `auto` becomes, and that every key arrives."""
+
+import pytest
+import torch
+
+from lmttm.config.files import load_config
+from lmttm.data.dataset import Dataset, Split
+from lmttm.model.build import build_model
+from lmttm.training.setup import make_trainer, settle, settle_precision
+from lmttm.training.trainer import Trainer
+from tests.conftest import TINY
+
+
+@pytest.mark.parametrize(
+    ("found", "precision"),
+    [
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, "bf16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, "fp32"),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": False}, "fp32"),
+        ({}, "fp32"),
+    ],
+)
+def test_auto_takes_bf16_where_it_is_fast(found, precision, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    settled = {
+        asked: settle_precision(
+            load_config("base.json", [f"train.precision={asked}"]), torch.device("cpu")
+        ).train.precision
+        for asked in ("auto", "bf16", "fp32")
+    }
+    assert settled == {"auto": precision, "bf16": "bf16", "fp32": "fp32"}
+
+
+IMAGE = torch.arange(4**3, dtype=torch.uint8).view(1, 4, 4, 4)
+MASK = (IMAGE > 20).to(torch.uint8) * 255
+
+
+def dataset_of(**splits):
+    """A data set with these volumes in its splits."""
+    return Dataset(
+        "some", ("a", "b"), {name: Split(name, v, torch.zeros(1)) for name, v in splits.items()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "others", "expected"),
+    [(MASK, MASK, "on"), (IMAGE, IMAGE, "off"), (MASK, IMAGE, "on"), (IMAGE, MASK, "off")],
+    ids=["masks", "images", "masks to train on", "masks to test on"],
+)
+def test_distance_is_settled_by_the_training_split(train, others, expected):
+    """Guards against a choice that the test split makes."""
+    dataset = dataset_of(train=train, val=others, test=others)
+    for asked in ("auto", "on", "off"):
+        config = load_config("base.json", [f"distance={asked}"])
+        assert settle(config, dataset).distance == (expected if asked == "auto" else asked)
+
+
+@pytest.mark.parametrize(("third", "expected"), [(255, "on"), (254, "off"), (1, "off")])
+def test_a_third_grey_value_makes_images_of_masks(third, expected):
+    """Guards against a distance channel for images: MASK has 0 and 255."""
+    volumes = MASK.clone()
+    volumes[0, 1, 1, 1] = third
+    config = load_config("base.json", ["distance=auto"])
+    assert settle(config, dataset_of(train=volumes)).distance == expected
+
+
+def trainer_for(*overrides):
+    config = load_config("demo.json", [*TINY, "train.compile=off", *overrides])
+    split = Split(
+        "train",
+        torch.randint(256, (9, 28, 28, 28), dtype=torch.uint8),
+        torch.tensor([0] * 6 + [1] * 3),
+    )
+    return make_trainer(config, split, build_model(config)), config
+
+
+def test_every_key_of_the_training_reaches_the_trainer():
+    """Guards against a key that is accepted and does nothing."""
+    trainer, config = trainer_for(
+        *("seed=5", "batch_size=4", "train.accumulate=2", "train.clip_norm=0.7", "train.ema=0.9"),
+        *("train.label_smoothing=0.1", "train.class_weights=balanced", "train.precision=bf16"),
+        *("train.optimizer=RMSprop", "train.lr=0.01", "train.weight_decay=0.02"),
+        *("train.schedule=cosine", "train.warmup_steps=2", "train.epoch=4"),
+        *("augment.rotate=7", "augment.mixup=0.3", "augment.flip_axes=W"),
+    )
+    assert type(trainer) is Trainer
+    assert (trainer.seed, trainer.batch_size, trainer.part_size) == (5, 4, 2)
+    assert (trainer.clip_norm, trainer.label_smoothing, trainer.bf16) == (0.7, 0.1, True)
+    assert trainer.class_weights.tolist() == [9 / 12, 9 / 6]
+    assert trainer.averaged is not None
+    assert type(trainer.optimizer) is torch.optim.RMSprop
+    assert trainer.optimizer.defaults["weight_decay"] == 0.02
+    for key, value in config.augment.model_dump().items():
+        assert getattr(trainer.augment, key) == value, key
+    # Three steps an epoch: the cosine ends after twelve.
+    assert trainer.lr_at(0) == pytest.approx(0.005)
+    assert trainer.lr_at(7) == pytest.approx(0.005)
+    assert trainer.lr_at(12) == pytest.approx(0.0)
+
+
+def test_what_is_off_is_not_built():
+    trainer, _ = trainer_for("train.precision=fp32", "train.ema=0", "train.class_weights=none")
+    assert (trainer.averaged, trainer.class_weights, trainer.bf16) == (None, None, False)
+
+
+def test_the_trainer_sees_the_distance_channel():
+    trainer, _ = trainer_for("distance=on")
+    assert trainer.split.inputs(torch.arange(2)).shape == (2, 2, 28, 28, 28)
