@@ -11,13 +11,22 @@ from typing import TextIO
 from lmttm.errors import RunError
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """A parser that takes a configuration and `key=value` overrides."""
+def parser(description: str, *, runs: bool = False) -> argparse.ArgumentParser:
+    """A parser that takes a configuration and `key=value` overrides.
+
+    Args:
+        description: What the command does.
+        runs: Whether the folder of a run may take the place of the configuration.
+    """
     result = argparse.ArgumentParser(
         description=description,
-        epilog="All keys, with their defaults, stand in config/base.json.",
+        epilog="config/base.json lists all keys with their defaults, docs/configuration.md says "
+        "what each means.",
     )
-    result.add_argument("config", help="a file of config/, such as base.json, or a path")
+    subject = "a file of config/, such as base.json, or a path"
+    if runs:
+        subject += "; or the folder of a run, such as runs/demo"
+    result.add_argument("config", help=subject)
     result.add_argument(
         "overrides", nargs="*", metavar="key=value", help="such as train.epoch=3 device=cpu"
     )
@@ -41,9 +50,11 @@ def run(
         130 when interrupted, 141 when nobody reads on.
     """
     log_to(sys.stderr)
+    parsed = arguments.parse_intermixed_args(argv)
     keep_freed_memory()
+    limit_spinning()
     try:
-        code = command(arguments.parse_intermixed_args(argv))
+        code = command(parsed)
         sys.stdout.flush()
         return code
     except RunError as error:
@@ -75,3 +86,14 @@ def keep_freed_memory() -> None:
     if mallopt is not None:  # not in every C library
         mallopt(-3, 2**30)  # M_MMAP_THRESHOLD: smaller blocks come from the heap, ...
         mallopt(-1, -1)  # M_TRIM_THRESHOLD: ... which never shrinks
+
+
+def limit_spinning() -> None:
+    """Keeps OpenMP's waiting threads from starving the others on a busy machine.
+
+    GNU OpenMP's threads spin while they wait, by default for so long that two programs on two
+    cores take ten times as long (docs/performance.md). Works only before torch is imported; a
+    choice of the user's own is kept.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -39,6 +39,16 @@ class Cut:
     extent: float | None = None
     window: tuple[float, float] | None = None
 
+    def __post_init__(self) -> None:
+        """Raises an InputError where a value cannot be used."""
+        if sorted(self.axes) != ["x", "y", "z"]:
+            raise InputError(f"--axes must be an order of x, y and z, got {self.axes}")
+        if self.extent is not None and self.extent <= 0:
+            raise InputError(f"--extent must be more than 0 mm, got {self.extent:g}")
+        if self.window and self.window[0] >= self.window[1]:
+            low, high = self.window
+            raise InputError(f"--window must go from low to high, got {low:g},{high:g}")
+
 
 def to_cube(scan: Scan, size: int, cut: Cut, name: str = "the scan") -> np.ndarray:
     """Makes of a scan what the model was trained on; see the steps above.

@@ -43,6 +43,14 @@ def epoch_line(record: dict[str, Any], num_epochs: int) -> str:
     )
 
 
+def kept_line(keep: str, record: dict[str, Any]) -> str:
+    """Which epoch a run keeps, and its validation scores."""
+    return (
+        f"{keep} epoch {record['epoch']}: validation AUC {number(record['val_auc'])}, "
+        f"ACC {number(record['val_acc'])}"
+    )
+
+
 def score_table(scores: dict[str, Any], class_names: tuple[str, ...]) -> str:
     """The scores of a split, with a row for each class."""
     lines = [

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lmttm.errors import InputError, RunError
 from lmttm.runs.checkpoint import Checkpoint
-from lmttm.storage import whole_file
+from lmttm.storage import whole_file, write_text
 
 TOLERANCE = 1e-4
 
@@ -172,9 +172,16 @@ def model_card(
     return "\n".join(lines)
 
 
-def to_json(content: dict[str, Any]) -> str:
-    """A JSON text with a line end."""
-    return json.dumps(content, indent=2) + "\n"
+def write_documents(
+    folder: Path,
+    checkpoint: Checkpoint,
+    class_names: tuple[str, ...],
+    scores: dict[str, Any] | None,
+) -> None:
+    """Writes preprocessing.json and model_card.md beside the exported model."""
+    steps = json.dumps(preprocessing(checkpoint, class_names), indent=2) + "\n"
+    write_text(folder / "preprocessing.json", steps)
+    write_text(folder / "model_card.md", model_card(checkpoint, class_names, scores))
 
 
 def _number(value: float | None) -> str:

@@ -23,7 +23,7 @@ CONFIG = "config.json"
 LOCK = "lock"
 LOG = "log.jsonl"
 
-# What may differ when a run goes on: how long, how often it is saved, and where things are.
+# What may differ when a run is resumed: how long, how often it is saved, and where things are.
 _FREE_ON_RESUME = {"train.epoch", "train.save_every", "device", "root", "output_dir"}
 
 
@@ -40,7 +40,7 @@ def check_folder(folder: Path, *, may_exist: bool) -> None:
         raise InputError(f"{folder} is not a run (it has no {CONFIG}): it is left alone")
     if not may_exist:
         raise InputError(
-            f"the run {folder} exists; --resume goes on with it, --replace starts it anew, "
+            f"the run {folder} exists; --resume continues it, --replace starts it anew, "
             "train.name=... makes another"
         )
 
@@ -55,13 +55,13 @@ def _content(folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Makes the folder of a run and keeps other processes out while the block runs.
 
     The lock is the operating system's: it dies with its process.
 
     Raises:
-        InputError: The folder can not be made, or another process holds it.
+        InputError: The folder cannot be made, or another process holds it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def held(folder: Path) -> Iterator[None]:
             "train.name"
         ) from None
     except OSError as error:
-        raise InputError(f"the run folder {folder} can not be made: {error.strerror}") from None
+        raise InputError(f"the run folder {folder} cannot be made: {error.strerror}") from None
     try:
         yield
     finally:
@@ -81,10 +81,10 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def latest(config: Config) -> Checkpoint | None:
-    """The newest sound state of a run, to go on from.
+    """The newest sound state of a run, to resume from.
 
     Args:
-        config: The configuration of the run that is to go on.
+        config: The configuration of the run that is to be resumed.
 
     Returns:
         `last.pth`, or where it is damaged or missing `last.prev.pth`; None where neither
@@ -107,21 +107,21 @@ def latest(config: Config) -> Checkpoint | None:
             told = ", ".join(f"{key} (was {changed[key][0]!r})" for key in wrong)
             raise InputError(f"a resumed run must keep its configuration; changed: {told}")
         if path.name == PREVIOUS:
-            log.warning("going on from %s instead of %s", PREVIOUS, LAST)
+            log.warning("resuming from %s instead of %s", PREVIOUS, LAST)
             paths[0].unlink(missing_ok=True)  # or it would take the place of the sound one
         return state
     if there:
         names = " and ".join(str(path) for path in there)
-        raise InputError(f"{names} can not be read; --replace starts the run anew")
+        raise InputError(f"{names} cannot be read; --replace starts the run anew")
     return None
 
 
-def start(config: Config, *, going_on: bool) -> None:
-    """Clears the folder for a new run, unless it goes on, and writes its configuration."""
+def start(config: Config, *, resumed: bool) -> None:
+    """Clears the folder for a new run, unless it is resumed, and writes its configuration."""
     folder = config.run_dir
     for path in filter(is_unfinished, folder.iterdir()):
         path.unlink()
-    if not going_on:
+    if not resumed:
         # The configuration last: it tells that the rest is a run.
         for path in sorted(_content(folder), key=lambda path: path.name == CONFIG):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

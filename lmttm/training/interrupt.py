@@ -16,7 +16,12 @@ class Interrupted(RunError):
     def __init__(self, number: int, text: str) -> None:
         super().__init__(text)
         self.prefix = ""
+        self.number = number
         self.exit_code = 128 + number
+
+    def with_hint(self, hint: str) -> "Interrupted":
+        """The same with a hint how to continue."""
+        return Interrupted(self.number, f"{self}; {hint}")
 
 
 class Interruption:

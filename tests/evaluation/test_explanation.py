@@ -5,7 +5,6 @@ import pytest
 import torch
 from PIL import Image
 
-import explain as script
 import train
 from lmttm.config.files import load_config
 from lmttm.data import phantoms
@@ -15,6 +14,7 @@ from lmttm.evaluation.explanation import explain
 from lmttm.model.build import build_model
 from lmttm.training.trainer import Trainer
 from tests.conftest import TINY
+from tools import explain as script
 
 
 def bright_slab(number, seed):

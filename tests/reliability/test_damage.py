@@ -47,7 +47,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     before = (run_dir / PREVIOUS).read_bytes()
     damage(run_dir / LAST)
     assert train.main([*command, "--resume"]) == 0
-    assert f"going on from {PREVIOUS} instead of {LAST}" in capsys.readouterr().err
+    assert f"resuming from {PREVIOUS} instead of {LAST}" in capsys.readouterr().err
     assert (run_dir / PREVIOUS).read_bytes() == before
     for key, value in checkpoint.load(run_dir / LAST).weights.items():
         assert torch.equal(value, whole[key])
@@ -58,7 +58,7 @@ def test_two_damaged_checkpoints_are_an_error(run_dir, command, capsys):
     truncate(run_dir / PREVIOUS)
     before = sorted((p.name, p.stat().st_mtime_ns) for p in run_dir.iterdir())
     assert train.main([*command, "--resume"]) == 2
-    assert "can not be read; --replace starts the run anew" in capsys.readouterr().err
+    assert "cannot be read; --replace starts the run anew" in capsys.readouterr().err
     after = [(p.name, p.stat().st_mtime_ns) for p in run_dir.iterdir() if p.name != "lock"]
     assert sorted(after) == [entry for entry in before if entry[0] != "lock"]
 

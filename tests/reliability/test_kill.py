@@ -11,7 +11,7 @@ import torch
 
 from lmttm.runs import checkpoint
 from lmttm.runs.checkpoint import BEST, LAST
-from lmttm.runs.folder import held
+from lmttm.runs.folder import locked
 from tests.reliability.conftest import wait_for
 
 
@@ -74,7 +74,7 @@ def test_a_signal_finishes_the_step_and_says_how_to_go_on(number, command, start
     stopped.send_signal(number)
     out, _ = stopped.communicate()
     assert stopped.returncode == 128 + number
-    assert "go on with: python train.py demo.json" in out
+    assert "resume with: python train.py demo.json" in out
     assert "--resume" in out
     assert "Traceback" not in out
     state = checkpoint.load(folder / LAST)
@@ -96,5 +96,5 @@ def test_a_second_process_on_the_same_run_is_refused(command, start, tmp_path):
     assert "Traceback" not in out
     first.kill()
     first.communicate()
-    with held(tmp_path / "demo"):  # the lock died with its process
+    with locked(tmp_path / "demo"):  # the lock died with its process
         pass

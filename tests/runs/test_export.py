@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-import export as script
 import predict
 import train
 from lmttm import load_run, prepare
@@ -16,6 +15,7 @@ from lmttm.errors import RunError
 from lmttm.model.build import build_model
 from lmttm.runs import export
 from tests.conftest import TINY
+from tools import export as script
 
 SLOW = pytest.mark.slow
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs: pip install 'lmttm[onnx]'")

@@ -217,7 +217,7 @@ def test_resume_refuses_another_configuration(run_dir, arguments, capsys):
 def test_a_run_is_not_overwritten(run_dir, arguments, capsys):
     before = (run_dir / "best.pth").read_bytes()
     message = refused(train.main, arguments, capsys)
-    assert "exists; --resume goes on with it, --replace starts it anew" in message
+    assert "exists; --resume continues it, --replace starts it anew" in message
     assert (run_dir / "best.pth").read_bytes() == before
 
     (run_dir / "old").write_text("")
@@ -281,7 +281,7 @@ def test_broken_json_gives_line_and_column(tmp_path, capsys):
 def test_a_run_folder_that_can_not_be_made(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     argv = ["demo.json", *TINY, f"output_dir={tmp_path / 'file'}"]
-    assert "can not be made" in refused(train.main, argv, capsys)
+    assert "cannot be made" in refused(train.main, argv, capsys)
 
 
 def test_predict_before_train(arguments, tmp_path, capsys):
@@ -320,7 +320,7 @@ def test_interruption_says_so(monkeypatch, arguments, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "load_dataset", interrupt)
+    monkeypatch.setattr("lmttm.training.loop.load_dataset", interrupt)
     assert train.main(arguments) == 130
 
 

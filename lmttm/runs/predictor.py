@@ -1,0 +1,100 @@
+"""Probabilities of a run, or of an ensemble of runs, for a split of volumes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmttm.config.schema import Config
+from lmttm.data.augment import all_flips
+from lmttm.data.dataset import Split, with_distances
+from lmttm.device import enough_memory, make_deterministic, pick_device
+from lmttm.errors import InputError
+from lmttm.evaluation.calibration import fit_temperature
+from lmttm.evaluation.evaluate import evaluate
+from lmttm.runs.checkpoint import Checkpoint
+
+# What a prediction takes from the configuration that the user names; the rest is the checkpoint's.
+FROM_USER = ("root", "device", "batch_size", "output_dir")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probabilities of a split.
+
+    Attributes:
+        probabilities: `(N classes)`, the mean over the runs.
+        temperatures: Of each run; 1 where none was fitted.
+    """
+
+    probabilities: np.ndarray
+    temperatures: list[float]
+
+
+def with_user(trained: Config, user: Config) -> Config:
+    """A run's configuration with the places and the device that the user wants now."""
+    return trained.model_copy(update={key: getattr(user, key) for key in FROM_USER})
+
+
+def predict(
+    members: Sequence[Checkpoint],
+    split: Split,
+    user: Config,
+    *,
+    calibrate_on: Split | None = None,
+    progress: bool = False,
+) -> Prediction:
+    """Classifies a split with every run and averages the probabilities.
+
+    Args:
+        members: The best checkpoints of the runs.
+        split: The volumes, `(N D H W)` uint8.
+        user: Where and how to compute: `device` and `batch_size`.
+        calibrate_on: The split on which a temperature is fitted for each run; None for none.
+        progress: Whether progress bars are shown.
+
+    Returns:
+        The prediction.
+
+    Raises:
+        InputError: The device is not available, or outputs are not finite.
+        RunError: Out of memory.
+    """
+    probabilities, temperatures = [], []
+    with enough_memory(user.batch_size):
+        for member in members:
+            machine = _Machine(member, user, progress)
+            logits = machine.logits(split)
+            temperature = 1.0
+            if calibrate_on is not None:
+                temperature = fit_temperature(machine.logits(calibrate_on), calibrate_on.labels)
+            probabilities.append((logits.double() / temperature).softmax(dim=1).numpy())
+            temperatures.append(temperature)
+    return Prediction(np.mean(probabilities, axis=0), temperatures)
+
+
+class _Machine:
+    """The model of a checkpoint, on its device."""
+
+    def __init__(self, member: Checkpoint, user: Config, progress: bool) -> None:
+        self.config = with_user(member.config, user)
+        self.device = pick_device(self.config.device)
+        make_deterministic(self.config.seed)
+        self.model = member.build().to(self.device)
+        self.progress = progress
+
+    def logits(self, split: Split) -> Tensor:
+        """The logits `(N classes)` of a split, averaged over flips where the run asks for it."""
+        config = self.config
+        found: Tensor = evaluate(
+            self.model,
+            with_distances(split, config).to(self.device),
+            batch_size=config.batch_size,
+            flips=all_flips(config.augment.flip_axes if config.test_flips else ()),
+            progress=self.progress,
+        )
+        if not torch.isfinite(found).all():
+            raise InputError(f"the weights of {config.train.name} give outputs that are not finite")
+        return found

@@ -1,0 +1,283 @@
+"""A trained run, opened: it scores splits, classifies scans, explains and exports.
+
+run = lmttm.open_run("runs/demo")
+scores = run.score("test")
+answers = run.predict(["scan.nii.gz"])
+run.explain(index=3)
+run.export()
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lmttm.config.files import load_config, overridden_keys
+from lmttm.config.schema import Config, differences
+from lmttm.data.dataset import Dataset, Split, prepare
+from lmttm.data.preparation import Cut, to_cube
+from lmttm.data.scans import read
+from lmttm.data.sources import class_names_of, load_dataset
+from lmttm.data.statistics import Statistics
+from lmttm.device import make_deterministic, pick_device
+from lmttm.errors import InputError
+from lmttm.evaluation import metrics
+from lmttm.evaluation.explanation import Explanation, explain
+from lmttm.runs import checkpoint, export, results
+from lmttm.runs.checkpoint import BEST, Checkpoint
+from lmttm.runs.folder import CONFIG
+from lmttm.runs.predictor import predict, with_user
+
+CHECKED_VOLUMES = 32  # on which an export is compared with the model
+
+
+def open_run(
+    target: str | Path, overrides: Sequence[str] = (), *, names: Sequence[str] = ()
+) -> "Run":
+    """Opens a trained run, or several as an ensemble.
+
+    Args:
+        target: The folder of a run, such as `runs/demo`, or a configuration, such as
+            `demo.json`, whose run it is.
+        overrides: `key=value` texts: `root`, `device`, `batch_size`, `output_dir` and
+            `train.name` say where and how to compute. Others must agree with the run.
+        names: Runs beside it whose probabilities are averaged; empty for the run itself.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: There is no such run, its checkpoint cannot be read, an override
+            contradicts it, or the runs of an ensemble are about different data.
+    """
+    user = _user_config(target, overrides)
+    names = tuple(names) or (user.train.name,)
+    members = tuple(checkpoint.load(Path(user.output_dir) / name / BEST) for name in names)
+    for member in members:
+        _refuse_contradictions(user, member.config, overrides)
+    _refuse_mismatch(members, names)
+    return Run(members, names, user)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run, or an ensemble of runs. Make one with `open_run`.
+
+    Attributes:
+        members: The best checkpoint of each run.
+        names: Their names.
+        user: The configuration that says where and how to compute now.
+    """
+
+    members: tuple[Checkpoint, ...]
+    names: tuple[str, ...]
+    user: Config
+
+    @property
+    def folder(self) -> Path:
+        """Where results are written: the run's folder, or `A+B` beside those of an ensemble."""
+        return Path(self.user.output_dir) / "+".join(self.names)
+
+    @property
+    def config(self) -> Config:
+        """What the (first) run was trained with, and where and how to compute now."""
+        return with_user(self.members[0].config, self.user)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return class_names_of(self.config)
+
+    def dataset(self) -> Dataset:
+        """The data set that the run was trained on."""
+        return load_dataset(self.config)
+
+    def score(
+        self, split: str = "test", *, calibrate: bool = False, progress: bool = False
+    ) -> results.Scores:
+        """Scores a whole split and writes metrics, predictions and pictures to the folder.
+
+        Args:
+            split: train, val or test.
+            calibrate: Whether a temperature is fitted on the validation split first.
+            progress: Whether progress bars are shown.
+
+        Returns:
+            The scores.
+        """
+        dataset = self.dataset()
+        chosen = dataset.splits[split]
+        prediction = predict(
+            self.members,
+            chosen,
+            self.user,
+            calibrate_on=dataset.splits["val"] if calibrate else None,
+            progress=progress,
+        )
+        labels, probabilities = chosen.labels.numpy(), prediction.probabilities
+        first, alone = self.members[0], len(self.members) == 1
+        found = {
+            "dataset": dataset.name,
+            "split": split,
+            **metrics.score(labels, probabilities),
+            "interval": metrics.intervals(labels, probabilities),
+            "ece": metrics.calibration_error(labels, probabilities),
+            "runs": list(self.names),
+            "temperature": prediction.temperatures,
+            "seed": first.config.seed if alone else [m.config.seed for m in self.members],
+            "epoch": first.epoch if alone else [m.epoch for m in self.members],
+            "validation": first.validation if alone else [m.validation for m in self.members],
+        }
+        scores = results.Scores(found, labels, probabilities, dataset.class_names)
+        results.write_scores(self.folder / split, scores, chosen)
+        return scores
+
+    def predict(
+        self, paths: Sequence[str | Path], *, cut: Cut | None = None, progress: bool = False
+    ) -> results.Answers:
+        """Classifies scans of your own and writes a table to `<folder>/inputs`.
+
+        Args:
+            paths: NIfTI or NumPy files, or folders of DICOM slices.
+            cut: How a cube is cut out of each; None for the whole scan.
+            progress: Whether progress bars are shown.
+
+        Returns:
+            An answer for each scan that could be read, and an error for each other.
+        """
+        cubes, failures = {}, {}
+        for path in map(str, paths):
+            try:
+                cubes[path] = to_cube(read(Path(path)), self.config.size, cut or Cut(), path)
+            except InputError as error:
+                failures[path] = str(error)
+        if not cubes:
+            return results.Answers([], failures, self.class_names)
+        volumes = torch.from_numpy(np.stack(list(cubes.values())))
+        split = Split("inputs", volumes, torch.zeros(len(cubes), dtype=torch.int64))
+        rows = predict(self.members, split, self.user, progress=progress).probabilities
+        statistics = Statistics.from_dict(self.members[0].statistics)
+        found = [
+            results.answer(
+                path, row, self.class_names, statistics.warnings(cube) if statistics else []
+            )
+            for (path, cube), row in zip(cubes.items(), rows, strict=True)
+        ]
+        answers = results.Answers(found, failures, self.class_names)
+        results.write_answers(self.folder / "inputs", answers)
+        return answers
+
+    def explain(
+        self,
+        path: str | Path | None = None,
+        *,
+        index: int | None = None,
+        split: str = "test",
+    ) -> results.Explained:
+        """Explains the answer for one volume, with pictures in `<folder>/explain`.
+
+        Args:
+            path: A scan of your own, as for `predict`; or
+            index: a volume of a split, from 0.
+            split: train, val or test.
+
+        Returns:
+            The explanation and where its pictures lie.
+
+        Raises:
+            InputError: Not just one of path and index is given, there is no such volume, or
+                the model is not a machine with steps and memory.
+        """
+        config = self.config
+        if config.model.model == "resnet3d":
+            raise InputError("explain follows steps and memory; model.model=resnet3d has neither")
+        if len(self.members) > 1:
+            raise InputError(f"only a single run can be explained, got {', '.join(self.names)}")
+        if (path is None) == (index is None):
+            raise InputError("explain needs either a path or the index of a volume")
+        device = pick_device(config.device)
+        make_deterministic(config.seed)
+        label = None
+        if path is not None:
+            volume = torch.from_numpy(to_cube(read(Path(path)), config.size, Cut(), str(path)))
+            name = Path(path).name.split(".")[0] or "input"
+        else:
+            volume, label = _volume(self.dataset().splits[split], index or 0)
+            name = f"{split}-{index}"
+        model = self.members[0].build().to(device)
+        found = explain(model, prepare(volume[None].to(device), config))
+        single = Explanation(*(part[0].cpu().numpy() for part in found))
+        return results.write_explanation(
+            self.folder / "explain", name, volume.numpy(), single, self.class_names, label
+        )
+
+    def export(self) -> results.Exported:
+        """Writes ONNX, the pre-processing and a model card to `<folder>/export`.
+
+        Returns:
+            Where they lie, and how exactly onnxruntime gives the model's logits.
+
+        Raises:
+            InputError: The packages for it are missing.
+            RunError: onnxruntime gives other logits.
+        """
+        (first, *others) = self.members
+        if others:
+            raise InputError(f"only a single run can be exported, got {', '.join(self.names)}")
+        images = self.dataset().splits["val"].images
+        chosen = torch.arange(CHECKED_VOLUMES) % len(images)
+        scored = self.folder / "test" / "metrics.json"
+        scores = json.loads(scored.read_text(encoding="utf-8")) if scored.is_file() else None
+        folder = self.folder / "export"
+        folder.mkdir(exist_ok=True)
+        difference = export.write_onnx(
+            folder / "model.onnx", first.build(), prepare(images[chosen], self.config)
+        )
+        export.write_documents(folder, first, self.class_names, scores)
+        return results.Exported(folder, difference, len(chosen))
+
+
+def _user_config(target: str | Path, overrides: Sequence[str]) -> Config:
+    """The configuration that says which run, and where and how to compute."""
+    folder = Path(target)
+    if not folder.is_dir():
+        return load_config(target, list(overrides))
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder} is not a run (it has no {CONFIG})")
+    config = load_config(folder / CONFIG, list(overrides))
+    # The folder may have been moved or renamed since it was made.
+    folder = folder.resolve()
+    name = {"train": config.train.model_copy(update={"name": folder.name})}
+    return config.model_copy(update={"output_dir": str(folder.parent), **name})
+
+
+def _refuse_contradictions(user: Config, trained: Config, overrides: Sequence[str]) -> None:
+    """An override must not say something else than the checkpoint does."""
+    different = differences(trained, user)
+    for key in overridden_keys(list(overrides)):
+        if key in different and key.startswith(("model.", "dataset_name", "size", "distance")):
+            was, now = different[key]
+            if now == "auto":  # as it was decided in training
+                continue
+            raise InputError(f"{key} was {was!r} when the run was trained, got {now!r}")
+
+
+def _refuse_mismatch(members: Sequence[Checkpoint], names: Sequence[str]) -> None:
+    """The runs of an ensemble must be about the same volumes."""
+    for member, name in zip(members, names, strict=True):
+        for key in ("dataset_name", "size", "folds", "fold"):
+            here, there = (getattr(m.config, key) for m in (members[0], member))
+            if here != there:
+                raise InputError(
+                    f"{key} must be the same in all runs, got {here!r} in {names[0]} "
+                    f"and {there!r} in {name}"
+                )
+
+
+def _volume(split: Split, index: int) -> tuple[torch.Tensor, int]:
+    if not 0 <= index < len(split):
+        raise InputError(f"--index must be from 0 to {len(split) - 1}, got {index}")
+    return split.images[index], int(split.labels[index])

@@ -1,0 +1,213 @@
+"""The training loop: epochs, validation, and what a run keeps of them."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from torch import nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from lmttm.config.schema import Config
+from lmttm.data.dataset import Dataset, Split, with_distances
+from lmttm.data.sources import load_dataset
+from lmttm.data.statistics import Statistics
+from lmttm.device import enough_memory, make_deterministic, pick_device
+from lmttm.errors import RunError
+from lmttm.evaluation import metrics
+from lmttm.evaluation.evaluate import evaluate
+from lmttm.model.build import build_model
+from lmttm.report import figures, text
+from lmttm.report.tensorboard import TensorBoard
+from lmttm.runs import checkpoint, folder
+from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
+from lmttm.runs.run import Run, open_run
+from lmttm.training.checks import check
+from lmttm.training.interrupt import Interrupted, Interruption, interruption
+from lmttm.training.setup import make_trainer, settle, settle_precision, warn_of_jump
+from lmttm.training.trainer import NotFinite, Trainer
+
+Record = dict[str, Any]  # of one epoch: a line of log.jsonl
+
+
+def train(
+    config: Config,
+    *,
+    replace: bool = False,
+    resume: bool = False,
+    report: Callable[[str], None] = lambda text: None,
+    progress: bool = False,
+) -> Run:
+    """Trains what a configuration describes, in the folder `<output_dir>/<train.name>`.
+
+    Args:
+        config: The configuration.
+        replace: Whether an existing run is started anew.
+        resume: Whether an existing run continues where it stopped.
+        report: Called with each text that a person may want to read: the summary of the run,
+            a line for each epoch, which epoch is kept.
+        progress: Whether progress bars are shown on stderr.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        InputError: The configuration, the data or the folder cannot be used.
+        NotFinite: A loss or a gradient is not finite; `not_finite.json` has the numbers.
+        Interrupted: A signal stopped the training; its state is saved.
+        RunError: Another reason to stop, such as too little memory.
+    """
+    folder.check_folder(config.run_dir, may_exist=replace or resume)
+    device = pick_device(config.device)
+    make_deterministic(config.seed)
+    dataset = load_dataset(config)
+    config = settle_precision(settle(config, dataset), device)
+    model = build_model(config)
+    check(config, dataset, model)
+    report(text.summary(config, dataset, model, device))
+
+    with folder.locked(config.run_dir), enough_memory(config.batch_size):
+        last = folder.latest(config) if resume else None
+        folder.start(config, resumed=last is not None)
+        trainer = make_trainer(config, dataset.splits["train"], model.to(device))
+        history = _restore(last, config, trainer) if last else []
+        if last and trainer.epoch:
+            report(f"resumes after epoch {trainer.epoch}, step {trainer.steps_done}")
+        if folder.is_over(config, history):
+            report(f"{config.run_dir} is finished: {trainer.epoch} epochs are done")
+            return open_run(config.run_dir)
+        with interruption() as stop:
+            _Loop(config, dataset, trainer, history, stop, report, progress).run()
+        if stop.signal and not folder.is_over(config, history):
+            place = f"epoch {trainer.epoch + 1}, step {trainer.steps_done}"
+            raise Interrupted(stop.signal, f"stopped in {place}")
+    report(text.kept_line(config.train.keep, folder.best_of(config, history)))
+    return open_run(config.run_dir)
+
+
+def _restore(last: Checkpoint, config: Config, trainer: Trainer) -> list[Record]:
+    """Puts the trainer where the run stopped; returns the records of its epochs."""
+    trainer.model.load_state_dict(last.weights)
+    trainer.load_state_dict(last.training["trainer"])
+    num_volumes = len(trainer.split)
+    steps = trainer.epoch * -(-num_volumes // config.batch_size) + trainer.steps_done
+    warn_of_jump(last.config, config, num_volumes, steps)
+    return last.training["history"]
+
+
+class _Loop:
+    """Epoch after epoch: train, validate, record, keep."""
+
+    def __init__(
+        self,
+        config: Config,
+        dataset: Dataset,
+        trainer: Trainer,
+        history: list[Record],
+        stop: Interruption,
+        report: Callable[[str], None],
+        progress: bool,
+    ) -> None:
+        self.config = config
+        self.trainer = trainer
+        self.history = history
+        self.stop = stop
+        self.report = report
+        self.progress = progress
+        self.val = with_distances(dataset.splits["val"], config).to(trainer.device)
+        self.statistics = asdict(Statistics.of(dataset.splits["train"].images))
+        self.save = partial(checkpoint.save, config=config)
+
+    def run(self) -> None:
+        """Trains to the last epoch, or until a signal stops it."""
+        run_dir, first = self.config.run_dir, self.trainer.epoch + 1
+        board = TensorBoard(run_dir / "tensorboard", first)
+        with contextlib.closing(board), self._bar() as bar:
+            while not (folder.is_over(self.config, self.history) or self.stop.signal):
+                record = self._epoch()
+                if record is None:
+                    return
+                board.add(record)
+                bar.update()
+                best = folder.best_of(self.config, self.history)
+                bar.set_postfix(val_auc=text.number(best["val_auc"]), refresh=False)
+                self.report(text.epoch_line(record, self.config.train.epoch))
+            picture = figures.curves(self.history)
+            figures.save(run_dir / "curves.png", picture)
+            board.add_figure("curves", picture)
+
+    def _bar(self) -> tqdm:
+        return tqdm(
+            total=self.config.train.epoch,
+            initial=self.trainer.epoch,
+            desc="epochs",
+            unit="epoch",
+            dynamic_ncols=True,
+            disable=not self.progress,
+        )
+
+    def _epoch(self) -> Record | None:
+        """Trains and validates one epoch and saves what it left; None where a signal came."""
+        started = time.perf_counter()
+        try:
+            loss = self.trainer.train_epoch(self._after_step, progress=self.progress)
+        except NotFinite as error:
+            error.write(self.config.run_dir / "not_finite.json")
+            raise
+        if loss is None:
+            return None
+        record = {"epoch": self.trainer.epoch, "lr": self.trainer.lr, "train_loss": loss}
+        record |= _validate(self.trainer.model_to_keep, self.val, self.config)
+        record["seconds"] = round(time.perf_counter() - started, 3)
+        best = folder.best_of(self.config, self.history)
+        rank = partial(folder.rank, self.config)
+        record["best"] = best is None or rank(record) > rank(best)
+        self.history.append(record)
+        if record["best"]:
+            self._save_best(record)
+        self._save_last()
+        folder.write_log(self.config.run_dir, self.history)
+        return record
+
+    def _after_step(self) -> bool:
+        """Saves where it is time to, or where a signal has come; then True stops the epoch."""
+        every = self.config.train.save_every
+        if self.stop.signal or (every and self.trainer.steps_done % every == 0):
+            self._save_last()
+        return self.stop.signal is not None
+
+    def _save_best(self, record: Record) -> None:
+        self.save(
+            self.config.run_dir / BEST,
+            model=self.trainer.model_to_keep,
+            epoch=self.trainer.epoch,
+            validation=record,
+            statistics=self.statistics,
+        )
+
+    def _save_last(self) -> None:
+        self.save(
+            self.config.run_dir / LAST,
+            model=self.trainer.model,
+            epoch=self.trainer.epoch,
+            validation=self.history[-1] if self.history else {},
+            training={"trainer": self.trainer.state_dict(), "history": self.history},
+            previous=self.config.run_dir / PREVIOUS,
+        )
+
+
+def _validate(model: nn.Module, split: Split, config: Config) -> dict[str, float | None]:
+    logits = evaluate(model, split, batch_size=config.batch_size)
+    if not logits.isfinite().all():
+        raise RunError("the outputs for the validation split are not finite; lower train.lr")
+    labels = split.labels.cpu()
+    scores = metrics.score(labels.numpy(), logits.double().softmax(dim=1).numpy())
+    return {
+        "val_loss": F.cross_entropy(logits, labels).item(),
+        "val_auc": scores["auc"],
+        "val_acc": scores["acc"],
+        "val_balanced_acc": scores["balanced_acc"],
+    }

@@ -1,0 +1,31 @@
+"""Exports a run: python tools/export.py base.json writes ONNX, pre-processing, a model card."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a clone that is not installed
+
+import lmttm
+from lmttm import cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    parser = cli.parser("Exports the best checkpoint of a run, with a model card.", runs=True)
+    return cli.run(_export, parser, argv)
+
+
+def _export(args: argparse.Namespace) -> int:
+    found = lmttm.open_run(args.config, args.overrides).export()
+    print(
+        f"onnxruntime gives the same logits on {found.num_volumes} volumes (to "
+        f"{found.difference:.1g})\n"
+        f"written to {found.folder}: model.onnx, preprocessing.json, model_card.md"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
