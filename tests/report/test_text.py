@@ -1,0 +1,113 @@
+"""Text for people: lines that fit a terminal and say the numbers that were computed."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from lmttm.data.sources import load_dataset
+from lmttm.evaluation.metrics import score
+from lmttm.model.build import build_model
+from lmttm.report import text
+
+CLASSES = ("normal", "a class whose name is longer than its column")
+
+
+def test_a_score_has_three_digits_or_a_dash():
+    assert [text.number(value) for value in (0.98765, 0.0, None)] == ["0.988", "0.000", "-"]
+
+
+def test_a_run_at_a_glance(tiny, monkeypatch):
+    monkeypatch.setattr("lmttm.data.phantoms.SPLITS", {"train": 9, "val": 4, "test": 6})
+    model = build_model(tiny)
+    lines = text.summary(tiny, load_dataset(tiny), model, torch.device("cpu")).splitlines()
+    whole = "\n".join(lines)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    for part in (
+        *("PhantomMNIST3D, 28^3 voxels, 2 classes", "9 train, 4 val, 6 test"),
+        *("majority rate 0.500 (val)", f"{count / 1e6:.3f} M", "cpu", str(tiny.run_dir)),
+    ):
+        assert part in whole
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(("best", "auc"), [(True, 0.75), (False, None)])
+def test_an_epoch_is_one_line(best, auc):
+    record = {
+        **{"epoch": 7, "train_loss": 0.5, "val_loss": 0.25, "val_auc": auc, "val_acc": 0.5},
+        **{"seconds": 3.21, "best": best},
+    }
+    line = text.epoch_line(record, 20)
+    assert line.startswith("epoch   7/20  loss 0.5000  val: loss 0.2500")
+    assert f"AUC {'0.750' if auc else '-'}" in line
+    assert line.endswith("*") == best
+    assert len(line) <= 80
+
+
+def scored(labels, probabilities):
+    return {"dataset": "Some", "split": "test"} | score(np.array(labels), np.array(probabilities))
+
+
+def test_the_score_table_has_a_row_for_each_class():
+    scores = scored([0, 0, 0, 1], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.2, 0.8]])
+    lines = text.score_table(scores, CLASSES).splitlines()
+    assert lines[0] == "Some, test split, 4 volumes"
+    assert "0.750   (majority rate 0.750)" in lines[2]
+    assert lines[3].split() == ["AUC", "1.000"]
+    rows = [line[26:].split() for line in lines[-2:]]
+    assert rows[0] == ["1.000", "0.667", "0.800", "1.000", "3"]
+    assert rows[1] == ["0.500", "1.000", "0.667", "0.667", "1"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_an_auc_that_is_not_defined_is_explained():
+    table = text.score_table(scored([0, 0], [[0.9, 0.1], [0.4, 0.6]]), CLASSES)
+    assert "not defined: a class has no volume in this split" in table
+
+
+def test_predictions_are_read_back_from_their_table():
+    probabilities = [[0.123456789, 0.876543211], [1.0, 0.0]]
+    rows = list(csv.DictReader(io.StringIO(text.predictions_csv([1, 0], [1, 0], probabilities))))
+    assert [row["index"] for row in rows] == ["0", "1"]
+    assert [(row["label"], row["prediction"]) for row in rows] == [("1", "1"), ("0", "0")]
+    found = [[float(row["probability_0"]), float(row["probability_1"])] for row in rows]
+    np.testing.assert_allclose(found, probabilities, rtol=1e-7)
+
+
+def own_rows():
+    """Two volumes of one's own; the name of one holds what CSV must quote."""
+    return [
+        {
+            "path": f"{'deep/' * 12}scan, with comma.nii.gz",
+            "prediction": CLASSES[1],
+            "probabilities": dict(zip(CLASSES, (0.25, 0.75), strict=True)),
+            "warnings": ["first", "second"],
+        },
+        {
+            "path": "b.npy",
+            "prediction": CLASSES[0],
+            "probabilities": dict(zip(CLASSES, (1.0, 0.0), strict=True)),
+            "warnings": [],
+        },
+    ]
+
+
+def test_volumes_of_ones_own_are_listed_with_their_warnings():
+    lines = text.inputs_table(own_rows()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].startswith("...")
+    assert lines[1].endswith("0.750")
+    assert lines[2:4] == ["  warning: first", "  warning: second"]
+    assert lines[4].split() == ["b.npy", "normal", "1.000"]
+
+
+def test_volumes_of_ones_own_are_read_back_from_their_table():
+    """Guards against a path with a comma that shifts the columns."""
+    rows = list(csv.DictReader(io.StringIO(text.inputs_csv(own_rows(), CLASSES))))
+    for row, expected in zip(rows, own_rows(), strict=True):
+        assert row["path"] == expected["path"]
+        assert row["prediction"] == expected["prediction"]
+        assert [float(row[name]) for name in CLASSES] == list(expected["probabilities"].values())
+        assert row["warnings"] == "; ".join(expected["warnings"])
