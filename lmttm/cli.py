@@ -2,13 +2,14 @@
 
 import argparse
 import ctypes
+import errno
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from lmttm.errors import RunError
+from lmttm.errors import RunError, os_error_in_words
 
 
 def parser(description: str, *, runs: bool = False) -> argparse.ArgumentParser:
@@ -67,6 +68,12 @@ def run(
         # Python would complain at its exit, when it writes what is left.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{os_error_in_words(error)}", file=sys.stderr)
+        return 1
 
 
 def log_to(stream: TextIO) -> None:

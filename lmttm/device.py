@@ -13,7 +13,7 @@ def pick_device(name: str) -> torch.device:
     """Finds the device that a configuration names.
 
     Args:
-        name: `auto` (the first GPU, else the CPU), `cpu`, `cuda` or `cuda:N`.
+        name: `auto` (the first CUDA device, else the CPU), `cpu`, `cuda`, `cuda:N`, or `mps`.
 
     Returns:
         The device.
@@ -25,6 +25,8 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda:0" if available else "cpu"
     device = torch.device(name)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device must be there, got mps where there is no MPS; try device=cpu")
     if device.type == "cuda" and (device.index or 0) >= available:
         found = f"{available} CUDA device{'s' if available > 1 else ''}" if available else "no CUDA"
         raise InputError(f"device must be there, got {name} where there is {found}; try device=cpu")
@@ -35,7 +37,7 @@ def describe(device: torch.device) -> str:
     """A device in words, for a person."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)"
+    return str(device) if device.type == "mps" else f"cpu ({torch.get_num_threads()} threads)"
 
 
 def fast_in_bf16(device: torch.device) -> bool:
@@ -46,6 +48,8 @@ def fast_in_bf16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type == "mps":  # not measured
+        return False
     found = torch.cpu.get_capabilities()
     amd = str(found.get("cpu_name", "")).startswith("AMD")
     return bool(found.get("amx_bf16") or (amd and found.get("avx512_bf16")))
@@ -63,13 +67,43 @@ def enough_memory(batch_size: int) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
             raise
-        raise RunError(
-            f"out of memory with batch_size={batch_size}; try batch_size={max(1, batch_size // 2)}"
-            ", or train.accumulate=2, which gives the same training in parts"
-        ) from None
+        hint = "a smaller model is needed: try a smaller model.dim or model.memory_tokens_size"
+        if batch_size > 1:
+            hint = (
+                f"try batch_size={batch_size // 2}, or train.accumulate=2, which takes the same "
+                "batches in parts"
+            )
+        raise RunError(f"out of memory with batch_size={batch_size}; {hint}") from None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether an error is one of memory; torch has a class for it on CUDA, and texts elsewhere."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    texts = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # CPU; CUDA, MPS; cuBLAS
+    return any(text in str(error) for text in texts)
+
+
+def random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    """The state of torch's random numbers on the host and, by `rng_...`, on the device."""
+    state = {"rng": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["rng_cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        state["rng_mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def restore_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Goes back to a `random_state`; one of another kind of device sets the host's only."""
+    torch.set_rng_state(state["rng"])
+    if device.type == "cuda" and "rng_cuda" in state:
+        torch.cuda.set_rng_state(state["rng_cuda"], device)
+    elif device.type == "mps" and "rng_mps" in state:
+        torch.mps.set_rng_state(state["rng_mps"])
 
 
 def make_deterministic(seed: int) -> None:

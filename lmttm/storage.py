@@ -7,8 +7,9 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
-from lmttm.errors import InputError, RunError
+from lmttm.errors import InputError, RunError, os_error_in_words
 
 _UNFINISHED = ".part"
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT)
@@ -45,10 +46,27 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         kind = InputError if error.errno in _NOT_ALLOWED else RunError
-        raise kind(f"{path} can not be written: {error.strerror or error}") from None
+        raise kind(f"{path} can not be written: {os_error_in_words(error)}") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def raise_cause(path: Path, error: RuntimeError) -> NoReturn:
+    """Raises the OSError behind a failed write of a library that does not tell it.
+
+    Torch's writer answers a full disk with "unexpected pos 576 vs 534". Writing on in the same
+    place brings the system's own error.
+
+    Args:
+        path: The file that was being written.
+        error: What the library raised.
+    """
+    with path.open("ab") as file:
+        file.write(bytes(1 << 20))
+        file.flush()
+        os.fsync(file.fileno())
+    raise OSError(str(error))
 
 
 def is_unfinished(path: Path) -> bool:

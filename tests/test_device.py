@@ -1,10 +1,19 @@
 """Devices."""
 
+import numpy as np
 import pytest
 import torch
 
-from lmttm.device import make_deterministic, pick_device
-from lmttm.errors import InputError
+from lmttm.config.files import load_config
+from lmttm.device import (
+    describe,
+    enough_memory,
+    fast_in_bf16,
+    make_deterministic,
+    pick_device,
+)
+from lmttm.errors import InputError, RunError
+from tests.conftest import TINY
 
 
 def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):
@@ -22,6 +31,74 @@ def test_auto_takes_the_first_gpu(monkeypatch):
     assert pick_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(InputError, match="got cuda:2 where there is 2 CUDA devices"):
         pick_device("cuda:2")
+
+
+def test_mps_is_taken_where_torch_has_it(monkeypatch):
+    """Guards against a schema that knows no device but CUDA's."""
+    for there in (True, False):
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda there=there: there)
+        name = load_config("base.json", ["device=mps"]).device
+        if there:
+            assert pick_device(name) == torch.device("mps")
+            assert describe(pick_device(name)) == "mps"
+            assert not fast_in_bf16(pick_device(name))
+        else:
+            with pytest.raises(InputError, match="got mps where there is no MPS; try device=cpu"):
+                pick_device(name)
+
+
+@pytest.mark.skipif(not torch.backends.mps.is_available(), reason="needs Apple's MPS")
+def test_a_run_trains_on_mps(tmp_path):
+    import train
+
+    arguments = ["demo.json", *TINY, "device=mps", f"output_dir={tmp_path}"]
+    assert train.main(arguments) == 0
+    assert train.main([*arguments, "train.epoch=2", "--resume"]) == 0
+
+
+MEMORY_ERRORS = [
+    MemoryError("no more"),
+    np.zeros,  # numpy's own class
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    torch.AcceleratorError("CUDA error: out of memory"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 9.05 GB)"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+
+
+@pytest.mark.parametrize("error", MEMORY_ERRORS, ids=lambda error: str(error)[:30])
+def test_out_of_memory_says_what_to_try(error):
+    def too_much():
+        if isinstance(error, Exception):
+            raise error
+        error(2**60, dtype=np.uint8)
+
+    told = "out of memory with batch_size=8; try batch_size=4, or train.accumulate=2, which"
+    with pytest.raises(RunError, match=told), enough_memory(8):
+        too_much()
+    told = "out of memory with batch_size=1; a smaller model is needed: try a smaller model.dim"
+    with pytest.raises(RunError, match=told), enough_memory(1):
+        too_much()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: device-side assert triggered"),
+        RecursionError("maximum recursion depth exceeded"),
+        NotImplementedError("Could not run 'aten::_sample_dirichlet' with arguments from 'MPS'"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x2 and 9x9)"),
+        RunError("the outputs for the validation split are not finite"),
+        OSError(28, "No space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_another_error_stays_what_it_is(error):
+    """Guards against "out of memory" for every subclass of RuntimeError: seen with these."""
+    with pytest.raises(type(error)) as caught, enough_memory(8):
+        raise error
+    assert caught.value is error
 
 
 def test_a_seed_fixes_what_torch_draws():

@@ -287,8 +287,8 @@ class Config(_Section):
     test_flips: bool = Field(
         False, description="predictions are averaged over the flips of augment.flip_axes"
     )
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
-        "auto", description="auto, cpu, cuda or cuda:N"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
+        "auto", description="auto, cpu, cuda, cuda:N or mps"
     )
     fast: bool = Field(True, description="take the steps in the form that saves arithmetic")
     seed: _whole(0, 2**32 - 1) = Field(3407, description="of everything random")

@@ -16,7 +16,7 @@ from lmttm.config.schema import Config
 from lmttm.errors import InputError, one_line
 from lmttm.model.build import build_model
 from lmttm.model.machine import LMTTM
-from lmttm.storage import digest_of, whole_file, write_text
+from lmttm.storage import digest_of, raise_cause, whole_file, write_text
 
 BEST = "best.pth"
 LAST = "last.pth"
@@ -121,8 +121,8 @@ def save(
     with whole_file(path) as temporary:
         try:
             torch.save(content, temporary)
-        except RuntimeError as error:  # torch's writer tells a full disk so
-            raise OSError(str(error)) from None
+        except RuntimeError as error:
+            raise_cause(temporary, error)
         digest = digest_of(temporary, "sha256")
         if previous and path.exists() and (former := _digests(path)):
             _write_digests(previous, former + _digests(previous))

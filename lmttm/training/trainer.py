@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split, batches
+from lmttm.device import random_state, restore_random_state
 from lmttm.errors import RunError
 from lmttm.storage import write_text
 from lmttm.training.compiled import Compiled
@@ -277,12 +278,10 @@ class Trainer:
             "losses": torch.stack(self._losses).cpu() if self._losses else torch.empty(0),
             "last_finite": self._last_finite,
             "optimizer": self.optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
+            **random_state(self.device),
         }
         if self.averaged:
             state["averaged"] = self.averaged.state_dict()
-        if self.device.type == "cuda":
-            state["rng_cuda"] = torch.cuda.get_rng_state(self.device)
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -293,9 +292,7 @@ class Trainer:
         self.optimizer.load_state_dict(_with_options_of(self.optimizer, state["optimizer"]))
         if self.averaged:
             self.averaged.load_state_dict(state["averaged"])
-        torch.set_rng_state(state["rng"])
-        if self.device.type == "cuda" and "rng_cuda" in state:
-            torch.cuda.set_rng_state(state["rng_cuda"], self.device)
+        restore_random_state(state, self.device)
 
 
 def _with_options_of(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:

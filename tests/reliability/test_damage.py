@@ -1,5 +1,6 @@
 """Damaged checkpoints, full disks, too little memory: nothing is lost, and it is told."""
 
+import errno
 import resource
 import shutil
 import signal
@@ -10,6 +11,7 @@ import torch
 
 import predict
 import train
+from lmttm import cli
 from lmttm.data import phantoms
 from lmttm.errors import InputError
 from lmttm.runs import checkpoint
@@ -130,11 +132,28 @@ def test_a_full_disk_is_told_and_leaves_the_former_checkpoint(run_dir, command, 
         signal.signal(signal.SIGXFSZ, ignored)
     err = capsys.readouterr().err
     assert code == 1
-    assert "can not be written" in err
+    assert "can not be written: File too large" in err  # not "unexpected pos 576 vs 534"
     assert "Traceback" not in err
     assert {name: (run_dir / name).read_bytes() for name in former} == former
     assert not list(run_dir.glob(".*.part"))
     assert train.main([*command, "--resume", "train.epoch=3"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk quota is used up")],
+)
+def test_a_full_disk_is_told_in_words_wherever_it_is_met(number, told, capsys):
+    """Guards against a traceback where TensorBoard or a picture meets it."""
+
+    def fails(_):
+        raise OSError(number, "as the system says", "events.7")
+
+    assert cli.run(fails, cli.parser("A test."), ["demo.json"]) == 1
+    assert capsys.readouterr().err == f"error: events.7: {told} (as the system says)\n"
+    number = errno.EIO
+    with pytest.raises(OSError, match="as the system says"):
+        cli.run(fails, cli.parser("A test."), ["demo.json"])
 
 
 @pytest.mark.parametrize(
