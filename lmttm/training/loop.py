@@ -135,9 +135,10 @@ class _Loop:
                 best = folder.best_of(self.config, self.history)
                 bar.set_postfix(val_auc=text.number(best["val_auc"]), refresh=False)
                 self.report(text.epoch_line(record, self.config.train.epoch))
-            picture = figures.curves(self.history)
-            figures.save(run_dir / "curves.png", picture)
-            board.add_figure("curves", picture)
+            if self.history:
+                picture = figures.curves(self.history)
+                figures.save(run_dir / "curves.png", picture)
+                board.add_figure("curves", picture)
 
     def _bar(self) -> tqdm:
         return tqdm(

@@ -1,0 +1,78 @@
+"""Training from Python: what it returns, what it reports, what it refuses."""
+
+import json
+
+import pytest
+
+import lmttm
+from lmttm.data import phantoms
+from lmttm.training import loop
+from lmttm.training.interrupt import Interrupted
+from tests.conftest import TINY
+
+
+@pytest.fixture(autouse=True)
+def _fewer_phantoms(monkeypatch):
+    monkeypatch.setattr(phantoms, "SPLITS", {"train": 24, "val": 12, "test": 12})
+
+
+def configured(tmp_path, *overrides):
+    places = [f"output_dir={tmp_path}", "device=cpu", "batch_size=8"]
+    return lmttm.load_config("demo.json", [*TINY, *places, *overrides])
+
+
+def test_train_returns_the_run_and_prints_nothing(tmp_path, capsys):
+    """Logic lived in the script: nobody could train from Python without its output."""
+    lines = []
+    run = lmttm.train(configured(tmp_path, "train.epoch=2"), report=lines.append)
+    assert capsys.readouterr().out == ""
+    assert run.folder == (tmp_path / "demo").resolve()
+    assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1/2", "2/2"]
+    assert lines[-1].startswith("best epoch")
+    history = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    best = max(history, key=lambda record: (record["val_auc"], -record["val_loss"]))
+    assert run.members[0].epoch == best["epoch"]
+
+
+def test_a_run_that_exists_is_kept_unless_told_otherwise(tmp_path):
+    config = configured(tmp_path)
+    lmttm.train(config)
+    before = (tmp_path / "demo" / "best.pth").read_bytes()
+    with pytest.raises(lmttm.InputError, match="exists"):
+        lmttm.train(config)
+    assert (tmp_path / "demo" / "best.pth").read_bytes() == before
+    lines = []
+    lmttm.train(config, resume=True, report=lines.append)
+    assert "is finished: 1 epochs are done" in lines[-1]
+
+
+def test_equal_auc_the_lower_loss_wins(tmp_path, monkeypatch):
+    """An epoch of equal AUC and higher loss took the place of the better one."""
+    losses = iter([0.5, 0.7, 0.4])
+    monkeypatch.setattr(
+        loop,
+        "_validate",
+        lambda *_: {
+            "val_loss": next(losses),
+            "val_auc": 0.8,
+            "val_acc": 0.5,
+            "val_balanced_acc": 0.5,
+        },
+    )
+    run = lmttm.train(configured(tmp_path, "train.epoch=3"))
+    history = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    assert [record["best"] for record in history] == [True, False, True]
+    assert run.members[0].epoch == 3
+
+
+def test_a_signal_raises_with_the_place_and_the_run_resumes(tmp_path, monkeypatch):
+    from lmttm.training.interrupt import Interruption
+
+    config = configured(tmp_path, "train.epoch=2")
+    with monkeypatch.context() as patch:
+        patch.setattr(Interruption, "signal", 15)
+        with pytest.raises(Interrupted, match="stopped in epoch 1, step 0") as stop:
+            lmttm.train(config)
+    assert stop.value.exit_code == 143
+    run = lmttm.train(config, resume=True)
+    assert run.members[0].config.train.epoch == 2
