@@ -1,11 +1,11 @@
-"""One known object in files of every kind: NIfTI in any orientation, DICOM series, and bad ones."""
+"""Scans for tests: one known object without any symmetry in files of every kind, and bad files."""
 
 import shutil
 
 import nibabel
 import numpy as np
 import pydicom
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from lmttm.data.preparation import Cut
@@ -14,7 +14,7 @@ EDGE = 60.0  # mm: the object lies in a cube of this edge around the origin
 
 
 def object_at(x, y, z):
-    """A soft blob without any symmetry, in mm from the origin; from 0 to 1000."""
+    """A soft blob, in mm from the origin; from 0 to 1000."""
     big = np.exp(-(((x - 6) / 12) ** 2) - ((y + 4) / 9) ** 2 - ((z - 2) / 14) ** 2)
     small = np.exp(-(((x + 10) / 6) ** 2) - ((y - 9) / 5) ** 2 - ((z + 12) / 6) ** 2)
     return 1000 * (big + 0.6 * small)
@@ -63,40 +63,105 @@ def assert_same(cube, expected, codes=""):
     assert difference.max() < 16, codes
 
 
-def write_dicom(folder, codes="LPS", spacing=(1.0, 1.0, 2.0), modality="MR", **changes):
-    """Slices along the third axis of an orientation, in any file order."""
-    folder.mkdir(exist_ok=True)
+def write_nifti(path, voxels, spacing=(1.0, 1.0, 1.0), kind=nibabel.Nifti1Image):
+    """An image in RAS."""
+    nibabel.save(kind(voxels, np.diag([*spacing, 1.0])), path)
+    return path
+
+
+def dicom_file(path, pixels, position, across, down, spacing, series, modality="MR"):
+    """One slice of 16 bits, without a transformation of its values."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = pydicom.uid.MRImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    one = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
+    one.SOPClassUID, one.SOPInstanceUID = meta.MediaStorageSOPClassUID, generate_uid()
+    one.SeriesInstanceUID = series
+    one.Modality = modality
+    one.Rows, one.Columns = pixels.shape[-2:]
+    one.ImagePositionPatient = [float(part) for part in position]
+    one.ImageOrientationPatient = [*map(float, across), *map(float, down)]
+    one.PixelSpacing = list(spacing)
+    one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
+    one.BitsAllocated, one.BitsStored, one.HighBit = 16, 16, 15
+    one.PixelRepresentation = 1 if pixels.dtype == np.int16 else 0
+    one.PixelData = np.ascontiguousarray(pixels).tobytes()
+    return one
+
+
+def write_dicom(
+    folder, codes="LPS", spacing=(1.0, 1.0, 2.0), modality="MR", slope=2, offset=-500, change=None
+):
+    """Slices of the object along the third axis of an orientation, in any file order.
+
+    `change(number, slice)` may alter each slice before it is written.
+    """
     affine, shape = grid(codes, spacing)
-    voxels = np.rint(sampled(affine, shape)).astype(np.int16)
+    return write_volume(
+        folder, np.rint(sampled(affine, shape)), affine, spacing, modality, slope, offset, change
+    )
+
+
+def write_volume(
+    folder, voxels, affine, spacing, modality="MR", slope=1, offset=0, change=None, series=None
+):
+    """Slices of a volume `(i j k)` with an affine to RAS."""
+    folder.mkdir(exist_ok=True, parents=True)
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-    series = generate_uid()
-    for number in range(shape[2]):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = pydicom.uid.MRImageStorage
-        meta.MediaStorageSOPInstanceUID = generate_uid()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        path = folder / f"{(number * 7) % shape[2]:03d}.dcm"
-        one = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
-        one.SeriesInstanceUID = series
-        one.Modality = modality
-        one.Rows, one.Columns = shape[0], shape[1]
-        one.ImagePositionPatient = (lps[:3, 3] + number * lps[:3, 2]).tolist()
-        down, across = (lps[:3, axis] / spacing[axis] for axis in (0, 1))
-        one.ImageOrientationPatient = [*across.tolist(), *down.tolist()]
-        one.PixelSpacing = [spacing[0], spacing[1]]
-        one.RescaleSlope, one.RescaleIntercept = 2.0, -500.0
-        one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
-        one.BitsAllocated, one.BitsStored, one.HighBit = 16, 16, 15
-        one.PixelRepresentation = 1
-        one.PixelData = ((voxels[:, :, number] + 500) // 2).astype(np.int16).tobytes()
-        for key, value in changes.get(number, {}).items() if changes else ():
-            setattr(one, key, value)
+    series = series or generate_uid()
+    down, across = (lps[:3, axis] / spacing[axis] for axis in (0, 1))
+    for number in range(voxels.shape[2]):
+        stored = ((voxels[:, :, number] - offset) // slope).astype(np.int16)
+        path = folder / f"{(number * 7) % voxels.shape[2]:03d}.dcm"
+        if voxels.shape[2] % 7 == 0:
+            path = folder / f"{voxels.shape[2] - number:03d}.dcm"
+        position = lps[:3, 3] + number * lps[:3, 2]
+        one = dicom_file(path, stored, position, across, down, spacing[:2], series, modality)
+        one.RescaleSlope, one.RescaleIntercept = slope, offset
+        if change is not None:
+            change(number, one)
         one.save_as(path, enforce_file_format=True)
     return folder
 
 
+def enhanced(path, pixels, positions, spacing=(1.0, 1.0), transforms=None):
+    """One file of many frames `(n rows columns)`, each with its place, as Enhanced MR and CT."""
+    one = dicom_file(path, pixels[0], positions[0], (1, 0, 0), (0, 1, 0), spacing, generate_uid())
+    for tag in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(one, tag)
+    one.SOPClassUID = pydicom.uid.EnhancedMRImageStorage
+    one.file_meta.MediaStorageSOPClassUID = one.SOPClassUID
+    one.NumberOfFrames = len(pixels)
+    one.PixelData = np.ascontiguousarray(pixels).tobytes()
+    with_geometry(one, positions, spacing, transforms)
+    one.save_as(path, enforce_file_format=True)
+    return path
+
+
+def with_geometry(one, positions, spacing, transforms=None):
+    """Adds the functional groups that say where each frame lies."""
+    shared, frames = Dataset(), []
+    turned, measures = Dataset(), Dataset()
+    turned.ImageOrientationPatient = [1.0, 0, 0, 0, 1.0, 0]
+    measures.PixelSpacing = list(spacing)
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [turned], [measures]
+    for number, position in enumerate(positions):
+        frame, place = Dataset(), Dataset()
+        place.ImagePositionPatient = [float(part) for part in position]
+        frame.PlanePositionSequence = [place]
+        if transforms is not None:
+            values = Dataset()
+            values.RescaleSlope, values.RescaleIntercept = transforms[number]
+            values.RescaleType = "US"
+            frame.PixelValueTransformationSequence = [values]
+        frames.append(frame)
+    one.SharedFunctionalGroupsSequence = [shared]
+    one.PerFrameFunctionalGroupsSequence = frames
+
+
 def bad_inputs(folder):
-    """Every kind of file that can not be used, by what the sentence must say."""
+    """Every kind of file that cannot be used, by what the sentence must say."""
     affine = np.eye(4)
     (folder / "text.nii").write_text("no image")
     (folder / "text.txt").write_text("no image")
@@ -122,15 +187,15 @@ def bad_inputs(folder):
     shutil.copy(twice / "003.dcm", twice / "copy.dcm")
     return {
         "missing.nii": "is not there",
-        "text.nii": "be read as a volume",
-        "text.txt": "is not a NIfTI file, a NumPy file or a folder of DICOM",
+        "text.nii": "cannot be read as a volume",
+        "text.txt": "is not a NIfTI, NRRD, MetaImage, NumPy or DICOM file",
         "empty": "must hold the DICOM slices of a series, got 0",
         "flat.npy": "must hold a 3D volume, got the shape (28, 28)",
-        "nan.npy": "holds voxels that are not finite",
+        "nan.npy": "holds no finite voxel",
         "complex.npy": "must hold real numbers, got complex128",
         "object.npy": "must hold numbers, as many as its header claims",
         "huge.npy": "must hold numbers, as many as its header claims",
-        "four.nii.gz": "must hold a 3D volume, got the shape (5, 5, 5, 3)",
+        "four.nii.gz": "must hold one volume, got the shape (5, 5, 5, 3)",
         "mixed": "must hold one series, got 2 different series",
         "gap": "lacks slices: a gap of 6 mm",
         "twice": "has two slices at the same place",

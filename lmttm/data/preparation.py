@@ -1,38 +1,220 @@
-"""Volumes of your own: a medical file -> the cube of bytes that the model was trained on.
+"""From a scan to the bytes that the model sees: the one way for training and prediction.
 
-1. Read: NIfTI (.nii, .nii.gz), NumPy (.npy, .npz with one array) or a folder of DICOM slices.
-2. Orient: NIfTI and DICOM are turned to RAS, so that the axes (x, y, z) run to the patient's
+1. Read (`scans.py`): any format, turned to RAS, so that the axes (x, y, z) run to the patient's
    right, front and head. NumPy arrays have no orientation, and voxels of 1 mm.
-3. Axes: (D, H, W) = (x, y, z), unless `axes` permutes them.
-4. Cube: an array of just the model's size is taken as it is. From any other, a cube is cut
-   (the largest centred one, or by `centre` and `extent` in mm), smoothed against aliasing and
-   resampled to voxels of equal edges, by linear interpolation. Outside the scan it is filled
-   with the scan's least value.
-5. Intensity: bytes are taken as windowed. Other types are mapped from a window to 0..255:
-   `window`, or -160 to 240 HU for CT, or the 0.5th to 99.5th percentile of the cube.
+2. Axes: (D, H, W) = (x, y, z), unless `volume.axes` permutes them.
+3. Region: the largest centred box of the shape `size` with voxels of equal edges (`cube`), the
+   whole scan padded to such a box (`pad`), the whole scan with each axis fitted on its own
+   (`stretch`), or a box given by `volume.centre` and `volume.extent` in mm. An array of exactly
+   the model's shape is taken as it is. Beyond the scan the box has the scan's least value.
+4. Resampling: smoothed against aliasing, linear interpolation; or the nearest voxel.
+5. Intensity: padding and what is not finite count as the least value. A window is mapped to
+   0..255. Which window is settled on the training split (`content.py`) and stored in the run.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lmttm.data.scans import Scan
+from lmttm.data.content import (
+    HU_WINDOW,
+    PERCENTILES,
+    Content,
+    content_of,
+    levels_of,
+    stride,
+    without_padding,
+)
+from lmttm.data.resampling import Box, resampled
+from lmttm.data.scan import Scan
+from lmttm.data.scans import read
 from lmttm.errors import InputError
 
-CT_WINDOW = (-160.0, 240.0)
+Shape = tuple[int, int, int]
+LARGEST_LOSS = 0.3  # share of the foreground outside the region that is worth a warning
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Which part of a scan the model sees, and on which grid.
+
+    Attributes:
+        shape: Voxels along D, H, W.
+        axes: Which of x, y, z become D, H, W.
+        region: cube, pad or stretch.
+        centre: Of the box, in mm along D, H, W from the middle of the first voxel; None for
+            the scan's own.
+        extent: Edges of the box along D, H, W in mm; None to follow `region`.
+        nearest: Whether voxels are picked instead of interpolated.
+    """
+
+    shape: Shape
+    axes: str = "xyz"
+    region: str = "cube"
+    centre: tuple[float, float, float] | None = None
+    extent: tuple[float, float, float] | None = None
+    nearest: bool = False
+
+
+@dataclass(frozen=True)
+class Region:
+    """The part of a scan that the model sees, in the scan's own values.
+
+    Attributes:
+        values: `(D H W)`; float32 where it was resampled.
+        content: What the values of the whole scan are.
+        notes: What is worth a warning, as sentences.
+    """
+
+    values: NDArray[Any]
+    content: Content
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """How values become bytes.
+
+    Attributes:
+        kind: masks, bytes, hu, percentiles, window, or each (the window of each scan is found
+            in its own values).
+        window: Values that become 0 and 255, where the kind has such.
+    """
+
+    kind: str
+    window: tuple[float, float] | None = None
+
+
+def cut(scan: Scan, geometry: Geometry, name: str = "the scan") -> Region:
+    """Cuts out of a scan what the model sees; steps 2 to 4 above.
+
+    Args:
+        scan: As `read` gives it.
+        geometry: What to cut.
+        name: What an error calls the scan.
+
+    Returns:
+        The region, in the values of the scan.
+
+    Raises:
+        InputError: The box lies outside the scan, or no voxel is finite.
+    """
+    order = ["xyz".index(axis) for axis in geometry.axes]
+    voxels = scan.voxels.transpose(order)
+    spacing = np.take(scan.spacing, order)
+    content = content_of(voxels, name)
+    plain = geometry.region == "cube" and not geometry.extent and not geometry.centre
+    if voxels.shape == geometry.shape and plain:
+        values = _clean(voxels, content)
+        return Region(values, replace(content, levels=levels_of(values)), scan.notes)
+    box, notes = _box(voxels.shape, spacing, geometry, name), scan.notes
+    lost = _lost(voxels, content, box)
+    if lost > LARGEST_LOSS:
+        notes = (*notes, f"{lost:.0%} of its foreground lies outside the region that is used")
+    values = resampled(
+        voxels,
+        box,
+        values=lambda slab: without_padding(slab, content),
+        outside=content.low,
+        nearest=geometry.nearest,
+    )
+    return Region(values, replace(content, levels=levels_of(values)), notes)
+
+
+def _clean(voxels: NDArray[Any], content: Content) -> NDArray[Any]:
+    if content.padding or voxels.dtype.kind == "f":
+        return without_padding(voxels, content).astype(np.float32)
+    return np.ascontiguousarray(voxels)
+
+
+def _box(edges: Shape, spacing: NDArray[np.float64], geometry: Geometry, name: str) -> Box:
+    reach = spacing * edges  # mm, from face to face
+    shape = np.array(geometry.shape)
+    if geometry.extent is not None:
+        extent = np.array(geometry.extent)
+    elif geometry.region == "stretch":
+        extent = reach
+    else:
+        voxel = (reach / shape).max() if geometry.region == "pad" else (reach / shape).min()
+        extent = voxel * shape
+    middle = (reach - spacing) / 2
+    centre = middle if geometry.centre is None else np.asarray(geometry.centre)
+    if (abs(centre - middle) >= (reach + extent) / 2).any():
+        raise InputError(f"{name}: the box at {tuple(centre.tolist())} mm lies outside the volume")
+    step = extent / shape / spacing
+    return Box(geometry.shape, centre / spacing - step * (shape - 1) / 2, step)
+
+
+def _lost(voxels: NDArray[Any], content: Content, box: Box) -> float:
+    """Share of the foreground that lies outside the box."""
+    step = stride(voxels.size, 100_000)
+    values = without_padding(voxels[::step, ::step, ::step], content)
+    if content.is_hounsfield:
+        threshold = -500.0
+    else:
+        threshold = content.low + 0.1 * (np.percentile(values, PERCENTILES[1]) - content.low)
+    foreground = values > threshold
+    total = foreground.sum()
+    for axis in range(3):
+        at = np.arange(values.shape[axis]) * step
+        low = box.first[axis] - box.step[axis] / 2
+        inside = (at >= low) & (at <= low + box.step[axis] * box.shape[axis])
+        foreground = foreground & inside.reshape([-1 if a == axis else 1 for a in range(3)])
+    return float(1 - foreground.sum() / total) if total else 0.0
+
+
+def to_bytes(region: Region, intensity: Intensity) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Maps a region to bytes; step 5 above.
+
+    Args:
+        region: As `cut` gives it.
+        intensity: As the training split settled it.
+
+    Returns:
+        `(D H W)` uint8, and the notes of the region, more where its values do not fit.
+    """
+    (low, high), notes = _window(region.content, intensity)
+    values = region.values
+    if values.dtype == np.uint8 and (low, high) == (0, 255):
+        return np.ascontiguousarray(values), (*region.notes, *notes)
+    scaled = (values.astype(np.float64) - low) / max(high - low, 1e-12)
+    return np.rint(255 * scaled.clip(0, 1)).astype(np.uint8), (*region.notes, *notes)
+
+
+def _window(content: Content, intensity: Intensity) -> tuple[tuple[float, float], tuple[str, ...]]:
+    if intensity.kind == "masks" and content.two_valued:
+        if content.low == content.high:  # all background, or all shape
+            return (content.low - 1, content.low) if content.low > 0 else (0.0, 1.0), ()
+        return (content.low, content.high), ()
+    if intensity.kind in ("masks", "bytes"):
+        notes = ("it is no mask, as the training volumes are",) * (intensity.kind == "masks")
+        if content.is_bytes:
+            return (0.0, 1.0) if content.high <= 1 else (0.0, 255.0), notes
+        low, high = own = _own_window(content)
+        found = f"its values run from {content.low:g} to {content.high:g}, those in training "
+        return own, (*notes, f"{found}from 0 to 255: mapped from {low:g} to {high:g}")
+    if intensity.kind == "each":
+        return _own_window(content), ()
+    return intensity.window or HU_WINDOW, ()
+
+
+def _own_window(content: Content) -> tuple[float, float]:
+    """A window for a scan that has to speak for itself."""
+    if content.is_bytes:
+        return (0.0, 1.0) if content.high <= 1 else (0.0, 255.0)
+    if content.is_hounsfield:
+        return HU_WINDOW
+    low, high = np.interp(PERCENTILES, np.linspace(0, 100, len(content.levels)), content.levels)
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """How a cube is made of a scan.
-
-    Attributes:
-        axes: Which of x, y, z become D, H, W.
-        centre: Of the cube, in mm along D, H, W from the middle of the first voxel; None for
-            the scan's own.
-        extent: Edge of the cube, in mm; None for the largest that fits.
-        window: Intensities that become 0 and 255; None to choose as described above.
-    """
+    """How a cube is made of a scan where nothing was settled in training; see `Geometry`."""
 
     axes: str = "xyz"
     centre: tuple[float, float, float] | None = None
@@ -50,59 +232,22 @@ class Cut:
             raise InputError(f"--window must go from low to high, got {low:g},{high:g}")
 
 
-def to_cube(scan: Scan, size: int, cut: Cut, name: str = "the scan") -> np.ndarray:
-    """Makes of a scan what the model was trained on; see the steps above.
-
-    Args:
-        scan: As `read` gives it.
-        size: Edge of the cube, in voxels.
-        cut: What to cut out, and how to map its intensities.
-        name: What an error calls the scan.
-
-    Returns:
-        `(size size size)` uint8.
-
-    Raises:
-        InputError: The cube that is asked for lies outside the scan, or has no size.
-    """
-    order = ["xyz".index(axis) for axis in cut.axes]
-    voxels = scan.voxels.transpose(order)
-    spacing = np.take(scan.spacing, order)
-    if voxels.shape != (size,) * 3 or cut.extent or cut.centre:
-        voxels = _resampled(voxels, spacing, size, cut, name)
-    if voxels.dtype == np.uint8:
-        return np.ascontiguousarray(voxels)
-    low, high = cut.window or _window(scan, voxels)
-    scaled = (voxels.astype(np.float64) - low) / max(high - low, 1e-12)
-    return np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
+def to_cube(scan: Scan, size: int, cut_: Cut, name: str = "the scan") -> NDArray[np.uint8]:
+    """A cube `(size size size)` of bytes; its window is the one given, or the scan's own."""
+    extent = None if cut_.extent is None else (cut_.extent,) * 3
+    geometry = Geometry((size,) * 3, axes=cut_.axes, centre=cut_.centre, extent=extent)
+    intensity = Intensity("window", cut_.window) if cut_.window else Intensity("each")
+    return to_bytes(cut(scan, geometry, name), intensity)[0]
 
 
-def _window(scan: Scan, cube: np.ndarray) -> tuple[float, float]:
-    if scan.modality == "CT":
-        return CT_WINDOW
-    return tuple(np.percentile(cube, (0.5, 99.5)))
+def volume_of(
+    path: Path, geometry: Geometry, intensity: Intensity, name: str | None = None
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Reads a scan and prepares it; the bytes `(D H W)` and what is worth a warning."""
+    name = name or str(path)
+    return to_bytes(cut(read(path), geometry, name), intensity)
 
 
-def _resampled(
-    voxels: np.ndarray, spacing: np.ndarray, size: int, cut: Cut, name: str
-) -> np.ndarray:
-    from scipy import ndimage
-
-    reach = spacing * voxels.shape  # mm, from face to face
-    extent = cut.extent or reach.min()
-    centre = (reach - spacing) / 2 if cut.centre is None else np.asarray(cut.centre)
-    if (abs(centre - (reach - spacing) / 2) >= (reach + extent) / 2).any():
-        raise InputError(f"{name}: the cube at {tuple(centre)} mm lies outside the volume")
-    step = extent / size / spacing  # in voxels of the scan
-    first = centre / spacing - step * (size - 1) / 2
-    smoothed = ndimage.gaussian_filter(
-        voxels.astype(np.float32), np.maximum(0, step - 1) / 2, mode="nearest"
-    )
-    # Half a voxel around the scan still belongs to it; outside there is nothing.
-    padded = np.pad(smoothed, 1, mode="edge")
-    cube = ndimage.affine_transform(
-        padded, step, first + 1, (size,) * 3, order=1, mode="constant", cval=float(voxels.min())
-    )
-    if voxels.dtype == np.uint8:
-        return np.rint(cube).clip(0, 255).astype(np.uint8)
-    return cube
+def stacked(volumes: Sequence[NDArray[np.uint8]], shape: Shape) -> NDArray[np.uint8]:
+    """Volumes as one array `(N D H W)`, also of none."""
+    return np.stack(volumes) if volumes else np.zeros((0, *shape), np.uint8)

@@ -1,169 +1,120 @@
-"""Reads scans: NIfTI, DICOM and NumPy files, oriented to RAS."""
+"""Finds and reads scans: files of many formats, folders of DICOM slices."""
 
-import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 
+from lmttm.data import arrays, dicom, itk, nifti
+from lmttm.data.scan import Scan
 from lmttm.errors import InputError, one_line
 
-_NIFTI = (".nii", ".nii.gz")
-_LARGEST = 2**31  # voxels: a scan beyond that is a broken header
-
-
-@dataclass(frozen=True)
-class Scan:
-    """A volume as a file holds it, with its axes as (D, H, W).
-
-    Attributes:
-        voxels: `(D H W)`, any real type.
-        spacing: Edges of a voxel in mm, along D, H, W.
-        modality: Such as CT or MR; empty where the file does not say.
-    """
-
-    voxels: np.ndarray
-    spacing: tuple[float, float, float]
-    modality: str = ""
+# By the end of a file's name; the first reader that lists it takes it.
+_READERS: tuple[tuple[tuple[str, ...], Callable[[Path], Scan]], ...] = (
+    (nifti.SUFFIXES, nifti.read_nifti),
+    (arrays.SUFFIXES, arrays.read_numpy),
+    (itk.SUFFIXES, itk.read_itk),
+)
+# Parts of a scan whose header is another file.
+_HEADERS = {".img": ".hdr", ".img.gz": ".hdr.gz", ".rec": ".par", ".brik": ".head"}
 
 
 def read(path: Path) -> Scan:
-    """Reads a scan, oriented to RAS.
+    """Reads a scan, oriented to RAS where the file knows an orientation.
 
     Args:
-        path: A NIfTI or NumPy file, or a folder of DICOM slices.
+        path: A file of nibabel's or SimpleITK's family, a NumPy file, a DICOM file of many
+            frames, or a folder (of any depth) that holds the slices of one DICOM series.
 
     Returns:
-        The scan; its axes are x, y, z.
+        The scan. Its voxels are real numbers; some may be NaN, outside the field of view.
 
     Raises:
-        InputError: It is not there, not a 3D volume, or can not be read.
+        InputError: It is missing, not a 3D volume, or unreadable.
     """
     if not path.exists():
         raise InputError(f"{path} is not there")
     try:
-        if path.is_dir():
-            scan = _read_dicom(path)
-        elif path.name.lower().endswith(_NIFTI):
-            scan = _read_nifti(path)
-        elif path.suffix.lower() in (".npy", ".npz"):
-            scan = Scan(_read_numpy(path), (1.0, 1.0, 1.0))
-        else:
-            raise InputError(f"{path} is not a NIfTI file, a NumPy file or a folder of DICOM")
+        scan = _read(path)
+        voxels = scan.voxels
+        if voxels.ndim != 3:  # an axis of one voxel, before or behind, is none
+            voxels = voxels.reshape([edge for edge in voxels.shape if edge != 1])
     except InputError:
         raise
     except Exception as error:  # a damaged or hostile file may raise anything
-        raise InputError(f"{path} can not be read as a volume: {one_line(error)}") from None
-    voxels = scan.voxels
+        raise InputError(f"{path} cannot be read as a volume: {one_line(error)}") from None
     if voxels.ndim != 3 or min(voxels.shape) < 2:
-        raise InputError(f"{path} must hold a 3D volume, got the shape {voxels.shape}")
+        raise InputError(f"{path} must hold a 3D volume, got the shape {scan.voxels.shape}")
+    if voxels.dtype == bool:
+        voxels = voxels.view(np.uint8)
     if voxels.dtype.kind not in "uif":
         raise InputError(f"{path} must hold real numbers, got {voxels.dtype}")
-    if not np.isfinite(voxels).all():
-        raise InputError(f"{path} holds voxels that are not finite")
-    return scan
+    if voxels.dtype.kind == "f" and not np.isfinite(voxels).any():
+        raise InputError(f"{path} holds no finite voxel")
+    return Scan(voxels, scan.spacing, scan.notes)
 
 
-def _read_numpy(path: Path) -> np.ndarray:
-    if path.suffix.lower() == ".npy":
-        with path.open("rb") as file:
-            version = npy.read_magic(file)
-            if version != (1, 0):
-                raise InputError(f"{path} is of an unknown npy version {version}")
-            shape, _, dtype = npy.read_array_header_1_0(file)
-            size = path.stat().st_size - file.tell()
-        if dtype.hasobject or np.prod(shape, dtype=float) * dtype.itemsize > size:
-            raise InputError(f"{path} must hold numbers, as many as its header claims")
-        return np.load(path, allow_pickle=False)
-    with np.load(path, allow_pickle=False) as arrays:
-        if len(arrays.files) != 1:
-            raise InputError(f"{path} must hold one array, got {len(arrays.files)}")
-        return arrays[arrays.files[0]]
+def _read(path: Path) -> Scan:
+    if path.is_dir():
+        return dicom.read_dicom(files_in(path), str(path))
+    if (reader := _reader(path)) is not None:
+        return reader(path)
+    if dicom.header_of(path) is not None:
+        return dicom.read_dicom([path], str(path))
+    raise InputError(
+        f"{path} is not a NIfTI, NRRD, MetaImage, NumPy or DICOM file, or a folder of DICOM"
+    )
 
 
-def _read_nifti(path: Path) -> Scan:
-    try:
-        import nibabel
-    except ImportError:
-        raise InputError(f"{path} needs nibabel: pip install 'lmttm[medical]'") from None
-    image = nibabel.load(path)
-    if len(image.shape) != 3:
-        raise InputError(f"{path} must hold a 3D volume, got the shape {image.shape}")
-    if np.prod(image.shape, dtype=float) > _LARGEST:
-        raise InputError(f"{path} claims {image.shape} voxels, more than can be right")
-    return _oriented(image)
+def _reader(path: Path) -> Callable[[Path], Scan] | None:
+    name = path.name.lower()
+    return next((reader for ends, reader in _READERS if name.endswith(ends)), None)
 
 
-def _oriented(image: Any, modality: str = "") -> Scan:
-    """A nibabel image, turned so that its axes run nearest to right, front and head."""
-    import nibabel
-
-    image = nibabel.as_closest_canonical(image)
-    slope, offset = (getattr(image.dataobj, name, None) for name in ("slope", "inter"))
-    plain = slope in (None, 1) and offset in (None, 0)
-    voxels = np.asanyarray(image.dataobj)
-    if not plain:
-        voxels = voxels.astype(np.float32)
-    spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
-    if not np.isfinite(spacing).all() or (spacing <= 0).any():
-        raise InputError(f"voxels must have an edge, got a spacing of {tuple(spacing)} mm")
-    return Scan(np.asarray(voxels), tuple(spacing.tolist()), modality)
+def files_in(folder: Path) -> list[Path]:
+    """All files of a folder and its sub-folders, but for hidden ones, sorted."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    )
 
 
-def _read_dicom(folder: Path) -> Scan:
-    try:
-        import nibabel
-        import pydicom
-        import pydicom.misc
-    except ImportError:
-        raise InputError(
-            f"{folder} needs pydicom and nibabel: pip install 'lmttm[medical]'"
-        ) from None
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about harmless deviations of a file
-        slices = [pydicom.dcmread(path) for path in files if pydicom.misc.is_dicom(path)]
-    slices = [one for one in slices if "PixelData" in one]
-    if len(slices) < 2:
-        raise InputError(f"{folder} must hold the DICOM slices of a series, got {len(slices)}")
-    for key, name in (("SeriesInstanceUID", "series"), ("Rows", "rows"), ("Columns", "columns")):
-        if len(kinds := {str(one.get(key)) for one in slices}) > 1:
-            raise InputError(f"{folder} must hold one series, got {len(kinds)} different {name}")
-    needed = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
-    if missing := [key for key in needed if any(one.get(key) is None for one in slices)]:
-        raise InputError(f"{folder} has slices without {missing[0]}")
+def find_scans(path: Path) -> list[Path]:
+    """The scans that a path leads to.
 
-    first = slices[0]
-    across, down = np.array(first.ImageOrientationPatient, dtype=float).reshape(2, 3)
-    normal = np.cross(across, down)
-    places = [np.dot(normal, np.array(one.ImagePositionPatient, dtype=float)) for one in slices]
-    order = np.argsort(places)
-    gaps = np.diff(np.sort(places))
-    if gaps.min() <= 1e-3:
-        raise InputError(f"{folder} has two slices at the same place")
-    if gaps.max() > 1.5 * np.median(gaps):
-        raise InputError(f"{folder} lacks slices: a gap of {gaps.max():.3g} mm among {len(gaps)}")
-    planes = []
-    for index in order:
-        one = slices[index]
-        slope, offset = (float(one.get(k, d)) for k, d in _RESCALE)
-        plane = one.pixel_array
-        if plane.ndim != 2:
-            raise InputError(f"{folder} must hold one grey plane for each slice")
-        planes.append(plane if (slope, offset) == (1, 0) else plane * slope + offset)
+    Args:
+        path: A file, or a folder: of one DICOM series (one scan, itself), of files such as
+            NIfTI (each a scan), or of sub-folders of either.
 
-    row_step, column_step = (float(step) for step in first.PixelSpacing)
-    affine = np.eye(4)
-    affine[:3, 0] = down * row_step
-    affine[:3, 1] = across * column_step
-    affine[:3, 2] = normal * gaps.mean()
-    affine[:3, 3] = np.array(slices[order[0]].ImagePositionPatient, dtype=float)
-    affine[:2] *= -1  # DICOM counts to the left and to the back
-    stack = np.stack(planes, axis=-1)
-    stack = stack.astype(np.float32) if stack.dtype != np.uint8 else stack
-    return _oriented(nibabel.Nifti1Image(stack, affine), str(first.get("Modality", "")))
+    Returns:
+        Paths for `read`, sorted; the path itself where nothing below it looks like a scan.
+    """
+    if not path.is_dir():
+        return [path]
+    found: list[Path] = []
+    slices: list[dicom.Header] = []
+    for file in files_in(path):
+        name = file.name.lower()
+        if any(name.endswith(end) and _has_header(file, end, to) for end, to in _HEADERS.items()):
+            continue
+        if _reader(file) is not None:
+            found.append(file)
+        elif (header := dicom.header_of(file)) is not None:
+            slices.append(header)
+    if not found and len({header.text("SeriesInstanceUID") for header in slices}) < 2:
+        return [path]
+    for folder in {header.path.parent for header in slices}:
+        here = [header for header in slices if header.path.parent == folder]
+        if all(header.num_frames > 1 for header in here):
+            found += [header.path for header in here]
+        elif folder != path or not found:
+            found.append(folder)
+    return sorted(found) or [path]
 
 
-_RESCALE = (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
+def _has_header(file: Path, end: str, header_end: str) -> bool:
+    stem = file.name[: -len(end)]
+    return any(
+        (file.parent / f"{stem}{spelt}").exists() for spelt in (header_end, header_end.upper())
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmttm.data.preparation import Cut, to_cube
-from lmttm.data.scans import Scan
+from lmttm.data.scan import Scan
 from lmttm.errors import InputError
 from tests.scanned import CUT, as_bytes, assert_same, grid, on_the_cube, sampled
 
@@ -66,21 +66,22 @@ def test_the_largest_centred_cube_fits_the_shortest_edge():
 def test_intensities():
     rng = np.random.default_rng(0)
     hu = rng.uniform(-1000, 1000, (28, 28, 28))
-    ct = to_cube(Scan(hu, (1.0,) * 3, "CT"), 28, Cut())
+    ct = to_cube(Scan(hu, (1.0,) * 3), 28, Cut())
     np.testing.assert_allclose(ct, 255 * ((hu + 160) / 400).clip(0, 1), atol=0.51)
-    mr = to_cube(Scan(hu, (1.0,) * 3, "MR"), 28, Cut())
-    low, high = np.percentile(hu, (0.5, 99.5))
-    np.testing.assert_allclose(mr, 255 * ((hu - low) / (high - low)).clip(0, 1), atol=0.51)
-    window = to_cube(Scan(hu, (1.0,) * 3, "CT"), 28, Cut(window=(-500.0, 500.0)))
+    signal = hu + 1500
+    mr = to_cube(Scan(signal, (1.0,) * 3), 28, Cut())
+    low, high = np.percentile(signal, (0.5, 99.5))
+    np.testing.assert_allclose(mr, 255 * ((signal - low) / (high - low)).clip(0, 1), atol=0.51)
+    window = to_cube(Scan(hu, (1.0,) * 3), 28, Cut(window=(-500.0, 500.0)))
     np.testing.assert_allclose(window, 255 * ((hu + 500) / 1000).clip(0, 1), atol=0.51)
-    flat = to_cube(Scan(np.full((28, 28, 28), 3.0), (1.0,) * 3), 28, Cut())
+    flat = to_cube(Scan(np.full((28, 28, 28), 3000.0), (1.0,) * 3), 28, Cut())
     assert set(np.unique(flat)) <= {0, 255}
 
 
 def test_bytes_of_the_models_size_stay_as_they_are():
     """Guards against a MedMNIST volume that is windowed a second time."""
-    voxels = np.random.default_rng(0).integers(30, 90, (28, 28, 28), dtype=np.uint8)
-    assert np.array_equal(to_cube(Scan(voxels, (2.0, 2.0, 2.0), "CT"), 28, Cut()), voxels)
+    voxels = np.random.default_rng(0).integers(30, 190, (28, 28, 28), dtype=np.uint8)
+    assert np.array_equal(to_cube(Scan(voxels, (2.0, 2.0, 2.0)), 28, Cut()), voxels)
     turned = to_cube(Scan(voxels, (1.0, 2.0, 3.0)), 28, Cut("zxy"))
     assert np.array_equal(turned, voxels.transpose(2, 0, 1))
 

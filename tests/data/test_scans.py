@@ -31,7 +31,7 @@ def test_numpy_files_are_taken_as_they_are(name, tmp_path):
     (np.save if name == "v.npy" else np.savez)(tmp_path / name, voxels)
     scan = read(tmp_path / name)
     assert np.array_equal(scan.voxels, voxels)
-    assert (scan.spacing, scan.modality) == ((1.0, 1.0, 1.0), "")
+    assert scan.spacing == (1.0, 1.0, 1.0)
 
 
 def test_every_bad_file_is_one_message_with_its_name_and_its_fault(tmp_path):

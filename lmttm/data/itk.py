@@ -1,0 +1,50 @@
+"""What SimpleITK reads and nibabel does not: NRRD, MetaImage and others."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmttm.data.scan import LARGEST, Scan, oriented
+from lmttm.errors import InputError, one_line
+
+SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz", ".vtk", ".tif", ".tiff")
+
+
+def read_itk(path: Path) -> Scan:
+    """Reads an image by SimpleITK.
+
+    Raises:
+        InputError: SimpleITK is missing, or the file holds something other than one grey volume.
+    """
+    try:
+        import SimpleITK
+    except ImportError:
+        raise InputError(f'{path} needs SimpleITK: pip install -e ".[medical]"') from None
+    library: Any = SimpleITK  # it has no types
+    reader = library.ImageFileReader()
+    reader.SetFileName(str(path))
+    library.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        reader.ReadImageInformation()
+        shape = reader.GetSize()
+        if np.prod(shape, dtype=np.float64) > LARGEST:
+            raise InputError(f"{path} claims {shape} voxels, more than can be right")
+        channels = reader.GetNumberOfComponents()
+        if channels != 1:
+            raise InputError(f"{path} must hold one grey value for each voxel, got {channels}")
+        if len(shape) < 3 or np.prod(shape[3:], dtype=np.float64) != 1:
+            raise InputError(f"{path} must hold one volume, got the shape {shape}")
+        image = reader.Execute()
+    except RuntimeError as error:
+        # SimpleITK's text begins with its own source file; the reason is the last line.
+        reason = str(error).strip().splitlines()[-1:] or [one_line(error)]
+        raise InputError(f"{path} cannot be read as a volume: {reason[0][:200]}") from None
+    dimensions = image.GetDimension()
+    affine = np.eye(4)
+    directions = np.reshape(image.GetDirection(), (dimensions, dimensions))[:3, :3]
+    affine[:3, :3] = directions * np.array(image.GetSpacing()[:3])
+    affine[:3, 3] = image.GetOrigin()[:3]
+    affine[:2] *= -1  # ITK counts to the left and to the back
+    voxels = library.GetArrayFromImage(image)
+    return oriented(voxels.reshape(voxels.shape[-3:]).transpose(2, 1, 0), affine)

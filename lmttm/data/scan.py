@@ -1,0 +1,85 @@
+"""A scan in memory: voxels in a known orientation, and the values that they mean."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmttm.errors import InputError
+
+LARGEST = 2**31  # voxels: a header that claims more is broken
+_SHEAR = 0.02  # cosine between two axes of a voxel that counts as perpendicular
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A volume as a file holds it.
+
+    Attributes:
+        voxels: `(x y z)` of any real type; the axes run nearest to the patient's right, front
+            and head where the file knows them.
+        spacing: Edges of a voxel in mm, along x, y, z.
+        notes: What was repaired or looks odd, as sentences.
+    """
+
+    voxels: NDArray[Any]
+    spacing: tuple[float, float, float]
+    notes: tuple[str, ...] = ()
+
+
+def oriented(
+    voxels: NDArray[Any], affine: NDArray[np.float64], notes: tuple[str, ...] = ()
+) -> Scan:
+    """Turns voxels by quarters and flips until their axes run nearest to RAS.
+
+    Args:
+        voxels: `(i j k)`.
+        affine: `(4 4)`, from i, j, k to mm towards right, front and head.
+        notes: Notes of the reader.
+
+    Returns:
+        The scan; its voxels are a view.
+
+    Raises:
+        InputError: A voxel has no edge.
+    """
+    from nibabel import orientations
+
+    nibabel: Any = orientations  # it has no types
+
+    edges = np.asarray(affine, dtype=np.float64)[:3, :3]
+    lengths = np.linalg.norm(edges, axis=0)
+    if not np.isfinite(edges).all() or (lengths <= 0).any():
+        raise InputError(f"voxels must have an edge, got a spacing of {tuple(lengths)} mm")
+    turns = nibabel.io_orientation(affine)
+    if not np.isfinite(turns).all():
+        raise InputError("two axes of a voxel must not run in the same direction")
+    directions = edges / lengths
+    cosines = directions.T @ directions - np.eye(3)
+    if abs(cosines).max() > _SHEAR:
+        angle = np.degrees(np.arcsin(abs(cosines).max()))
+        notes = (*notes, f"the axes of its voxels are {angle:.0f} degrees from perpendicular")
+    spacing = lengths[np.argsort(turns[:, 0])]
+    turned = nibabel.apply_orientation(voxels, turns)
+    return Scan(turned, (float(spacing[0]), float(spacing[1]), float(spacing[2])), notes)
+
+
+def rescaled(stored: NDArray[Any], slope: float, offset: float) -> NDArray[Any]:
+    """What stored numbers mean: `slope * stored + offset`; whole numbers stay whole.
+
+    The same scan in two formats thereby has the same values to the last bit, whatever
+    offset each format chose to store it with.
+    """
+    if slope == 1 and offset == 0:
+        return stored
+    whole = float(slope).is_integer() and float(offset).is_integer()
+    if stored.dtype.kind in "iu" and whole and stored.size:
+        ends = [int(slope) * int(end) + int(offset) for end in (stored.min(), stored.max())]
+        for kind in (np.int16, np.int32):
+            if np.iinfo(kind).min <= min(ends) and max(ends) <= np.iinfo(kind).max:
+                wide = stored.astype(np.int64 if stored.dtype.itemsize > 2 else np.int32)
+                np.multiply(wide, int(slope), out=wide)
+                np.add(wide, int(offset), out=wide)
+                return wide.astype(kind)
+    return (stored.astype(np.float64) * slope + offset).astype(np.float32)

@@ -1,0 +1,81 @@
+"""nibabel's family of formats."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from lmttm.data.scans import read
+from lmttm.errors import InputError
+from tests.scanned import write_nifti
+
+VOXELS = np.random.default_rng(0).integers(0, 200, (5, 6, 7)).astype(np.int16)
+SHIPPED = Path(nibabel.__file__).parent / "tests" / "data"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.nii", nibabel.Nifti1Image),
+        ("a.nii.gz", nibabel.Nifti1Image),
+        ("A.NII.GZ", nibabel.Nifti1Image),
+        ("a.nii", nibabel.Nifti2Image),
+        ("a.img", nibabel.Nifti1Pair),
+        ("a.hdr", nibabel.Nifti1Pair),
+        ("a.mgz", nibabel.MGHImage),
+    ],
+)
+def test_the_family_is_read(name, kind, tmp_path):
+    if name.isupper():
+        write_nifti(tmp_path / name.lower(), VOXELS, (1, 2, 3), kind).rename(tmp_path / name)
+    else:
+        write_nifti(tmp_path / name, VOXELS, (1, 2, 3), kind)
+    scan = read(tmp_path / name)
+    assert np.array_equal(scan.voxels, VOXELS)
+    assert scan.spacing == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["anatomical.nii", "minc1_1_scale.mnc", "test.mgz", "scaled+tlrc.HEAD"]
+)
+def test_files_that_nibabel_ships(name):
+    image = nibabel.load(SHIPPED / name)
+    if np.prod(image.shape[3:]) > 1:
+        with pytest.raises(InputError, match="must hold one volume"):
+            read(SHIPPED / name)
+        return
+    wanted = nibabel.as_closest_canonical(image)
+    scan = read(SHIPPED / name)
+    np.testing.assert_allclose(scan.voxels, wanted.get_fdata().squeeze(), rtol=1e-6)
+    assert scan.spacing == pytest.approx(wanted.header.get_zooms()[:3], rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 7, 1), (5, 6, 7, 1, 1)])
+def test_axes_of_one_behind_the_third_are_none(shape, tmp_path):
+    """Guards against a NIfTI of (x, y, z, 1) being refused."""
+    scan = read(write_nifti(tmp_path / "a.nii.gz", VOXELS.reshape(shape)))
+    assert np.array_equal(scan.voxels, VOXELS)
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 7, 3), (5, 6, 7, 1, 2)])
+def test_several_volumes_are_refused(shape, tmp_path):
+    path = write_nifti(tmp_path / "a.nii", np.zeros(shape, np.int16))
+    with pytest.raises(InputError, match="must hold one volume, got the shape"):
+        read(path)
+
+
+def test_stored_numbers_are_scaled(tmp_path):
+    for slope, offset, kind in ((1, -1024, np.int16), (0.25, 3, np.float32)):
+        image = nibabel.Nifti1Image(VOXELS, np.eye(4))
+        image.header.set_slope_inter(slope, offset)
+        path = tmp_path / "a.nii"
+        # nibabel would undo the scaling: the numbers are written as they are.
+        with path.open("wb") as file:
+            header = image.header.copy()
+            header["vox_offset"], header["magic"] = 352, b"n+1"
+            header["scl_slope"], header["scl_inter"] = slope, offset
+            file.write(header.binaryblock + b"\0" * 4 + VOXELS.tobytes(order="F"))
+        scan = read(path)
+        assert scan.voxels.dtype == kind
+        np.testing.assert_allclose(scan.voxels, VOXELS * slope + offset)

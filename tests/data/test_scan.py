@@ -1,0 +1,49 @@
+"""A scan in memory: its orientation, and what its stored numbers mean."""
+
+import numpy as np
+import pytest
+
+from lmttm.data.scan import oriented, rescaled
+from lmttm.errors import InputError
+
+
+def test_axes_turn_without_a_copy():
+    voxels = np.arange(24).reshape(2, 3, 4)
+    affine = np.zeros((4, 4))
+    affine[2, 0], affine[0, 1], affine[1, 2], affine[3, 3] = -3.0, 2.0, 1.0, 1.0
+    scan = oriented(voxels, affine)
+    assert scan.spacing == (2.0, 1.0, 3.0)
+    assert np.array_equal(scan.voxels, voxels.transpose(1, 2, 0)[:, :, ::-1])
+    assert np.shares_memory(scan.voxels, voxels)
+
+
+def test_a_sheared_grid_is_noted():
+    """Guards against a tilted stack that is taken for an upright one."""
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    affine[1, 2] = 0.7
+    assert "degrees from perpendicular" in oriented(np.zeros((2, 2, 2)), affine).notes[0]
+    assert oriented(np.zeros((2, 2, 2)), np.eye(4)).notes == ()
+
+
+@pytest.mark.parametrize("column", [[0, 0, 0], [np.nan, 0, 0], [0, 1, 0]])
+def test_voxels_without_an_edge_are_refused(column):
+    affine = np.eye(4)
+    affine[:3, 0] = column
+    with pytest.raises(InputError, match="must"):
+        oriented(np.zeros((2, 2, 2)), affine)
+
+
+@pytest.mark.parametrize(
+    ("stored", "slope", "offset", "kind"),
+    [
+        (np.array([0, 4095], np.uint16), 1, -1024, np.int16),
+        (np.array([0, 65535], np.uint16), 1, -1024, np.int32),
+        (np.array([-128, 127], np.int8), 2, 0, np.int16),
+        (np.array([0, 4095], np.uint16), 0.5, 0, np.float32),
+        (np.array([0.5, 1.0], np.float32), 1, 0, np.float32),
+    ],
+)
+def test_whole_numbers_stay_whole(stored, slope, offset, kind):
+    values = rescaled(stored, slope, offset)
+    assert values.dtype == kind
+    assert np.array_equal(values, stored.astype(np.float64) * slope + offset)
