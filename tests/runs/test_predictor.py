@@ -1,63 +1,132 @@
-"""Probabilities of checkpoints, against the model called by hand."""
+"""Probabilities of runs and ensembles, against forward passes and a search written out."""
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from lmttm.config.files import load_config
-from lmttm.data import phantoms
 from lmttm.data.dataset import Split, prepare
 from lmttm.errors import InputError
 from lmttm.model.build import build_model
 from lmttm.runs.checkpoint import Checkpoint
-from lmttm.runs.predictor import predict, with_user
+from lmttm.runs.predictor import FROM_USER, predict, with_user
 from tests.conftest import TINY
 
 
 def member(seed, *overrides):
-    """A checkpoint of a fresh model."""
+    """A checkpoint of a machine with random weights that prefers class 1, seed 1 more than 0."""
     config = load_config("demo.json", [*TINY, "device=cpu", f"seed={seed}", *overrides])
     torch.manual_seed(seed)
-    weights = build_model(config).state_dict()
-    return Checkpoint(config, weights, 1, {}, {}, {})
+    model = build_model(config)
+    with torch.no_grad():
+        model.classifier.weight.mul_(0.2)
+        model.classifier.bias[1] = 2 + seed
+    return Checkpoint(
+        config=config,
+        weights=model.state_dict(),
+        epoch=1,
+        validation={},
+        training={},
+        statistics={},
+    )
 
 
-@pytest.fixture
-def split():
-    images, labels = phantoms.generate(6, 0)
-    return Split("test", torch.from_numpy(images), torch.from_numpy(labels[:, 0]).long())
+def split_of(seed, *, negatives, positives):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (negatives + positives, 28, 28, 28)
+    images = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+    return Split("some", images, torch.tensor([0] * negatives + [1] * positives))
 
 
-def test_probabilities_are_the_mean_over_the_models(split):
-    members = [member(0), member(1)]
-    user = members[0].config.model_copy(update={"batch_size": 4})
-    found = predict(members, split, user)
-    by_hand = [
-        m.build()(prepare(split.images, m.config)).softmax(dim=1).detach().numpy() for m in members
-    ]
-    np.testing.assert_allclose(found.probabilities, np.mean(by_hand, axis=0), atol=1e-6)
-    assert found.temperatures == [1.0, 1.0]
+@pytest.fixture(scope="module")
+def data():
+    """A split to score, and another to calibrate on, in which class 1 is not as frequent."""
+    return split_of(1, negatives=1, positives=19), split_of(2, negatives=4, positives=8)
 
 
-def test_flips_are_averaged_in_logits(split):
-    flipped = member(0, "test_flips=true", "augment.flip_axes=W")
-    volumes = prepare(split.images, flipped.config)
-    model = flipped.build()
-    mean = (model(volumes) + model(volumes.flip(4))) / 2
-    found = predict([flipped], split, flipped.config)
-    np.testing.assert_allclose(found.probabilities, mean.softmax(dim=1).detach().numpy(), atol=1e-6)
+def logits_of(saved, split):
+    with torch.no_grad():
+        return saved.build()(prepare(split.images, saved.config)).double()
 
 
-def test_weights_that_are_not_finite_are_an_error(split):
-    broken = member(0)
-    broken.weights["classifier.bias"].fill_(torch.nan)
-    with pytest.raises(InputError, match="outputs that are not finite"):
-        predict([broken], split, broken.config)
+def test_probabilities_are_the_softmax_of_the_logits(data):
+    scored, _ = data
+    one = member(0)
+    found = predict([one], scored, one.config)
+    expected = logits_of(one, scored).softmax(dim=1)
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
+    assert found.temperatures == [1.0]
 
 
-def test_the_user_decides_where_and_the_run_decides_what():
-    trained, user = member(0).config, load_config("base.json", ["root=elsewhere", "batch_size=2"])
-    joined = with_user(trained, user)
-    assert (joined.root, joined.batch_size) == ("elsewhere", 2)
-    assert joined.model == trained.model
-    assert joined.seed == trained.seed
+def test_an_ensemble_averages_probabilities(data):
+    """Not logits, and not votes."""
+    scored, _ = data
+    members = [member(seed) for seed in (0, 1, 2)]
+    found = predict(members, scored, members[0].config)
+    expected = sum(logits_of(m, scored).softmax(dim=1) for m in members) / 3
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
+
+
+def best_temperature(logits, labels):
+    """By trying."""
+    candidates = np.geomspace(0.05, 20, 4000)
+    return min(candidates, key=lambda t: F.cross_entropy(logits / t, labels).item())
+
+
+def test_each_run_gets_the_temperature_of_the_validation_split(data):
+    """Guards against one that is fitted on the scored split, and against labels that leak so.
+
+    And against logits that are multiplied by it: then a network that is too sure of itself
+    would become surer still.
+    """
+    scored, validation = data
+    members = [member(seed) for seed in (0, 1)]
+    found = predict(members, scored, members[0].config, calibrate_on=validation)
+    expected, temperatures = 0, []
+    for one in members:
+        temperature = best_temperature(logits_of(one, validation), validation.labels)
+        other = best_temperature(logits_of(one, scored), scored.labels)
+        assert abs(np.log(other / temperature)) > 0.1  # or the test would not tell them apart
+        expected = expected + (logits_of(one, scored) / temperature).softmax(dim=1) / 2
+        temperatures.append(temperature)
+    assert found.temperatures == pytest.approx(temperatures, rel=0.01)
+    np.testing.assert_allclose(found.probabilities, expected, atol=2e-3)
+
+
+def test_the_labels_of_the_scored_split_do_not_matter(data):
+    scored, validation = data
+    one = member(0)
+    swapped = Split(scored.name, scored.images, 1 - scored.labels)
+    first, second = (
+        predict([one], split, one.config, calibrate_on=validation) for split in (scored, swapped)
+    )
+    assert first.temperatures == second.temperatures
+    assert np.array_equal(first.probabilities, second.probabilities)
+
+
+def test_flips_are_those_that_the_run_was_trained_with(data):
+    scored, _ = data
+    one = member(0, "augment.flip_axes=H,W", "test_flips=true")
+    plain = member(0)  # what the user's file says now does not matter
+    found = predict([one], scored, plain.config)
+    model, volumes = one.build(), prepare(scored.images, one.config)
+    with torch.no_grad():
+        logits = sum(model(volumes.flip(axes)).double() for axes in ([], [3], [4], [3, 4])) / 4
+    np.testing.assert_allclose(found.probabilities, logits.softmax(dim=1), atol=1e-6)
+
+
+def test_weights_that_give_no_numbers_are_refused(data):
+    one = member(0)
+    one.weights["classifier.bias"][0] = torch.nan
+    with pytest.raises(InputError, match="demo give outputs that are not finite"):
+        predict([one], data[0], one.config)
+
+
+def test_the_user_says_where_and_the_run_what():
+    trained = load_config("demo.json", ["model.dim=16", "seed=4"])
+    user = load_config("base.json", ["device=cpu", "batch_size=3", "root=there", "output_dir=out"])
+    merged = with_user(trained, user)
+    for key in FROM_USER:
+        assert getattr(merged, key) == getattr(user, key)
+    assert (merged.model, merged.train, merged.seed) == (trained.model, trained.train, 4)

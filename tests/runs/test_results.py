@@ -1,22 +1,98 @@
-"""What a run writes for people: tables and pictures that hold what was found."""
+"""What a run found, read back from the files that it becomes."""
 
 import csv
 import json
 
 import numpy as np
+import pytest
+from PIL import Image
 
+from lmttm.data.dataset import Split
+from lmttm.evaluation.explanation import Explanation
 from lmttm.runs import results
 
+CLASSES = ("normal", 'other, "quoted"')
 
-def test_answers_are_written_as_json_and_csv(tmp_path):
-    names = ("healthy", 'quoted "name", with comma')
-    row = results.answer("scan.nii", np.array([0.25, 0.75]), names, ["unlike"])
-    assert row["prediction"] == names[1]
-    answers = results.Answers([row], {"other.nii": "unreadable"}, names)
-    results.write_answers(tmp_path / "inputs", answers)
-    assert json.loads((tmp_path / "inputs" / "predictions.json").read_text()) == [row]
-    with (tmp_path / "inputs" / "predictions.csv").open(newline="") as file:
-        (read,) = csv.DictReader(file)
-    assert read["prediction"] == names[1]
-    assert float(read[names[1]]) == 0.75
-    assert read["warnings"] == "unlike"
+
+@pytest.fixture
+def scored():
+    """Scores of five volumes, the last of which is misclassified."""
+    import torch
+
+    second = np.array([0.1, 0.2, 0.9, 0.8, 0.3])
+    labels = np.array([0, 0, 1, 1, 1])
+    images = torch.arange(5 * 8, dtype=torch.uint8).repeat_interleave(64).view(5, 8, 8, 8)
+    found = {"acc": 0.8, "nested": {"auc": None}}
+    scores = results.Scores(found, labels, np.stack([1 - second, second], axis=1), CLASSES)
+    return scores, Split("val", images, torch.from_numpy(labels))
+
+
+def test_scores_become_metrics_predictions_and_pictures(scored, tmp_path):
+    scores, split = scored
+    folder = tmp_path / "run" / "val"
+    results.write_scores(folder, scores, split)
+    assert json.loads((folder / "metrics.json").read_text()) == scores.metrics
+    with (folder / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["label"]) for row in rows] == scores.labels.tolist()
+    assert [int(row["prediction"]) for row in rows] == [0, 0, 1, 1, 0]
+    for name in ("scores.png", "wrong.png"):
+        with Image.open(folder / name) as picture:
+            assert min(picture.size) > 100
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+
+
+def test_scores_are_written_again_over_the_former_ones(scored, tmp_path):
+    """A second `predict.py` must not leave files of two predictions side by side."""
+    scores, split = scored
+    for acc in (0.5, 0.8):
+        scores.metrics["acc"] = acc
+        results.write_scores(tmp_path / "val", scores, split)
+    names = {path.name for path in (tmp_path / "val").iterdir()}
+    assert names == {"metrics.json", "predictions.csv", "scores.png", "wrong.png"}
+    assert json.loads((tmp_path / "val" / "metrics.json").read_text())["acc"] == 0.8
+
+
+def test_an_answer_names_the_most_probable_class():
+    row = results.answer("a.nii", np.array([0.25, 0.75]), CLASSES, ["odd"])
+    assert row == {
+        "path": "a.nii",
+        "prediction": CLASSES[1],
+        "probabilities": {CLASSES[0]: 0.25, CLASSES[1]: 0.75},
+        "warnings": ["odd"],
+    }
+
+
+def test_answers_become_two_tables(tmp_path):
+    rows = [results.answer("a, b.nii", np.array([0.25, 0.75]), CLASSES, [])]
+    results.write_answers(tmp_path / "new" / "inputs", results.Answers(rows, {}, CLASSES))
+    folder = tmp_path / "new" / "inputs"
+    assert json.loads((folder / "predictions.json").read_text()) == rows
+    with (folder / "predictions.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["path"], row["prediction"], row[CLASSES[1]]) == ("a, b.nii", CLASSES[1], "0.75")
+
+
+@pytest.mark.parametrize(("label", "title"), [(0, "label normal, "), (None, "")])
+def test_an_explanation_becomes_pictures(tmp_path, label, title):
+    rng = np.random.default_rng(0)
+    maps = rng.random((6, 4, 4, 4))
+    explanation = Explanation(
+        probabilities=np.array([0.3, 0.7]),
+        running=rng.dirichlet([1, 1], 2),
+        token_attention=maps,
+        attention=maps.mean(axis=0),
+        shares=rng.dirichlet([1, 1, 1, 1], 2),
+        step_effects=rng.normal(size=2),
+        unit_effects=rng.normal(size=3),
+    )
+    volume = rng.integers(0, 256, (4, 4, 4), dtype=np.uint8)
+    found = results.write_explanation(
+        tmp_path / "explain", "test-3", volume, explanation, CLASSES, label
+    )
+    assert found.title == f"test-3: {title}predicted {CLASSES[1]}"
+    assert found.explanation is explanation
+    assert {path.name for path in found.files} == {"test-3.png", "test-3-tokens.png", "test-3.gif"}
+    for path in found.files:
+        with Image.open(path) as picture:
+            assert min(picture.size) > 50
