@@ -1,5 +1,6 @@
 """Splits of labelled volumes, and the batches that a model takes of them."""
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -74,6 +75,16 @@ class Dataset:
     name: str
     class_names: tuple[str, ...]
     splits: dict[str, Split]
+
+    def digest(self) -> str:
+        """The SHA-256 of all volumes and labels, by which a replaced data set is noticed."""
+        digest = hashlib.sha256()
+        for name, split in sorted(self.splits.items()):
+            digest.update(f"{name} {tuple(split.images.shape)};".encode())
+            for part in split.images.split(64):  # as memory-mapped volumes must not be read whole
+                digest.update(part.cpu().contiguous().numpy().tobytes())
+            digest.update(split.labels.cpu().numpy().tobytes())
+        return digest.hexdigest()
 
 
 def with_distances(split: Split, config: Config) -> Split:

@@ -34,7 +34,8 @@ class Checkpoint:
         validation: Scores of the validation split after that epoch.
         training: In `last.pth`: what going on needs (`Trainer.state_dict`) and the records of
             all epochs; else empty.
-        statistics: What the training volumes look like; see `volumes.Statistics`.
+        statistics: What the training volumes look like; see `data.statistics`.
+        data: `Dataset.digest` of the data set; empty where the file does not have it.
     """
 
     config: Config
@@ -43,6 +44,7 @@ class Checkpoint:
     validation: dict[str, Any]
     training: dict[str, Any]
     statistics: dict[str, Any]
+    data: str = ""
 
     def build(self) -> LMTTM:
         """Rebuilds the model with the saved weights, on the CPU, in evaluation mode.
@@ -63,7 +65,10 @@ def _check_weights(weights: dict[str, Any], config: Config) -> None:
         plain = config.model.model_copy(update={"resnet_pretrained": False})
         expected = build_model(config.model_copy(update={"model": plain})).state_dict()
     reason = None
-    if missing := sorted(expected.keys() - weights.keys()):
+    firsts = {str(name).partition(".")[0] for name in weights}
+    if len(firsts) == 1 and not firsts & {name.partition(".")[0] for name in expected}:
+        reason = f"every name of the weights starts with {firsts.pop()}."
+    elif missing := sorted(expected.keys() - weights.keys()):
         reason = f"{missing[0]} is missing"
     elif unknown := sorted(map(str, weights.keys() - expected.keys())):
         reason = f"{unknown[0]} has no place in it"
@@ -91,6 +96,7 @@ def save(
     validation: dict[str, Any],
     training: dict[str, Any] | None = None,
     statistics: dict[str, Any] | None = None,
+    data: str = "",
     previous: Path | None = None,
 ) -> None:
     """Writes a checkpoint, whole or not at all. `torch.load(weights_only=True)` reads it.
@@ -105,6 +111,7 @@ def save(
         validation: Scores of the validation split.
         training: What going on with the training needs.
         statistics: What the training volumes look like.
+        data: `Dataset.digest` of the data set.
         previous: The name that the former file takes once the new one is complete.
 
     Raises:
@@ -117,6 +124,7 @@ def save(
         "validation": validation,
         "training": training or {},
         "statistics": statistics or {},
+        "data": data,
     }
     with whole_file(path) as temporary:
         try:
@@ -181,12 +189,28 @@ def load(path: Path) -> Checkpoint:
         raise InputError(f"{path} is not a checkpoint of this project")
     return Checkpoint(
         config=validate(content["config"], source=str(path)),
-        weights=content["model"],
+        weights=_plain_names(content["model"]),
         epoch=content["epoch"],
         validation=content["validation"],
         training=content["training"],
         statistics=content["statistics"],
+        data=str(content.get("data", "")),
     )
+
+
+def _plain_names(weights: dict[str, Any]) -> dict[str, Any]:
+    """Weights by the names of the plain model.
+
+    `torch.compile` puts `_orig_mod.` before the names of what it wraps; `DataParallel`,
+    `DistributedDataParallel` and `AveragedModel` put `module.` before all, the last of them
+    beside its counter `n_averaged`.
+    """
+    plain = {str(name).replace("_orig_mod.", ""): value for name, value in weights.items()}
+    inner = {name: value for name, value in plain.items() if name != "n_averaged"}
+    while inner and all(name.startswith("module.") for name in inner):
+        inner = {name.removeprefix("module."): value for name, value in inner.items()}
+        plain = inner = {n.replace("_orig_mod.", ""): v for n, v in inner.items()}
+    return plain
 
 
 def _refuse_inflation(path: Path) -> None:

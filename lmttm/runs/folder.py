@@ -10,8 +10,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lmttm.config.files import to_json
-from lmttm.config.schema import Config, differences
+from lmttm.config.files import load_config, to_json
+from lmttm.config.schema import Config, differences, is_own
 from lmttm.errors import InputError
 from lmttm.runs import checkpoint
 from lmttm.runs.checkpoint import LAST, PREVIOUS, Checkpoint
@@ -80,18 +80,40 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def latest(config: Config) -> Checkpoint | None:
+def as_begun(config: Config) -> Config:
+    """A configuration with what it leaves to data and device decided as in the run of its folder.
+
+    So a run that was begun with `train.precision=auto` keeps its precision on another device.
+    """
+    try:
+        return decided_as(load_config((config.run_dir / CONFIG).resolve()), config)
+    except InputError:  # there is none to be resumed, or `latest` says what is wrong
+        return config
+
+
+def decided_as(begun: Config, config: Config) -> Config:
+    """A configuration with what it leaves to data and device decided as in a begun one."""
+    distance = begun.distance if config.distance == "auto" else config.distance
+    train = config.train
+    if train.precision == "auto":
+        train = train.model_copy(update={"precision": begun.train.precision})
+    return config.model_copy(update={"distance": distance, "train": train})
+
+
+def latest(config: Config, data: str) -> Checkpoint | None:
     """The newest sound state of a run, to resume from.
 
     Args:
         config: The configuration of the run that is to be resumed.
+        data: `Dataset.digest` of its data set as it is now.
 
     Returns:
         `last.pth`, or where it is damaged or missing `last.prev.pth`; None where neither
         exists.
 
     Raises:
-        InputError: Both are damaged, or the run was started with another configuration.
+        InputError: Both are damaged, or the run was started with another configuration or
+            with other data.
     """
     paths = [config.run_dir / name for name in (LAST, PREVIOUS)]
     there = [path for path in paths if path.exists()]
@@ -101,7 +123,11 @@ def latest(config: Config) -> Checkpoint | None:
         except InputError as error:
             log.warning("%s", error)
             continue
+        _refuse_other_data(state, config, data)
         changed = differences(state.config, config)
+        if _moved(state, config, data):
+            was, now = changed.pop("dataset_name")
+            log.warning("the data set %s has moved to %s; its content is the same", was, now)
         wrong = [key for key in changed if key not in _FREE_ON_RESUME]
         if wrong:
             told = ", ".join(f"{key} (was {changed[key][0]!r})" for key in wrong)
@@ -114,6 +140,21 @@ def latest(config: Config) -> Checkpoint | None:
         names = " and ".join(str(path) for path in there)
         raise InputError(f"{names} cannot be read; --replace starts the run anew")
     return None
+
+
+def _moved(state: Checkpoint, config: Config, data: str) -> bool:
+    """Whether a data set of the user's own has another path now, and the content that it had."""
+    was, now = state.config.dataset_name, config.dataset_name
+    return was != now and is_own(was) and is_own(now) and state.data == data != ""
+
+
+def _refuse_other_data(state: Checkpoint, config: Config, data: str) -> None:
+    if state.config.dataset_name == config.dataset_name and state.data not in ("", data):
+        raise InputError(
+            f"the data set {config.dataset_name} was replaced since the run {config.run_dir} "
+            f"started: its SHA-256 is {data[:12]}..., and was {state.data[:12]}...; --replace "
+            "starts the run anew, train.name=... makes another"
+        )
 
 
 def start(config: Config, *, resumed: bool) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmttm.config.schema import Config
+from lmttm.config.schema import Config, is_own
 from lmttm.data.augment import all_flips
 from lmttm.data.dataset import Split, with_distances
 from lmttm.device import enough_memory, make_deterministic, pick_device
@@ -34,8 +34,14 @@ class Prediction:
 
 
 def with_user(trained: Config, user: Config) -> Config:
-    """A run's configuration with the places and the device that the user wants now."""
-    return trained.model_copy(update={key: getattr(user, key) for key in FROM_USER})
+    """A run's configuration with the places and the device that the user wants now.
+
+    A data set of the user's own may have moved: then its path is the user's as well.
+    """
+    keys = FROM_USER
+    if is_own(trained.dataset_name) and is_own(user.dataset_name):
+        keys = (*keys, "dataset_name")
+    return trained.model_copy(update={key: getattr(user, key) for key in keys})
 
 
 def predict(

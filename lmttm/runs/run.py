@@ -8,6 +8,7 @@ run.export()
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from lmttm.config.files import load_config, overridden_keys
-from lmttm.config.schema import Config, differences
+from lmttm.config.schema import Config, differences, is_own
 from lmttm.data.dataset import Dataset, Split, prepare
 from lmttm.data.preparation import Cut, to_cube
 from lmttm.data.scans import read
@@ -30,6 +31,8 @@ from lmttm.runs import checkpoint, export, results
 from lmttm.runs.checkpoint import BEST, Checkpoint
 from lmttm.runs.folder import CONFIG
 from lmttm.runs.predictor import predict, with_user
+
+log = logging.getLogger("lmttm")
 
 CHECKED_VOLUMES = 32  # on which an export is compared with the model
 
@@ -92,8 +95,21 @@ class Run:
         return class_names_of(self.config)
 
     def dataset(self) -> Dataset:
-        """The data set that the run was trained on."""
-        return load_dataset(self.config)
+        """The data set that the run was trained on.
+
+        Raises:
+            InputError: It cannot be loaded, or its path is another one, and so is its content.
+        """
+        dataset = load_dataset(self.config)
+        digest = dataset.digest()
+        for member, name in zip(self.members, self.names, strict=True):
+            was, now = member.config.dataset_name, self.config.dataset_name
+            if member.data in ("", digest):
+                continue
+            if was != now:
+                raise InputError(f"{name} was trained on {was}, and {now} has other volumes")
+            log.warning("the data set %s was replaced since %s was trained on it", now, name)
+        return dataset
 
     def score(
         self, split: str = "test", *, calibrate: bool = False, progress: bool = False
@@ -260,6 +276,8 @@ def _refuse_contradictions(user: Config, trained: Config, overrides: Sequence[st
     for key in overridden_keys(list(overrides)):
         if key in different and key.startswith(("model.", "dataset_name", "size", "distance")):
             was, now = different[key]
+            if key == "dataset_name" and is_own(was) and is_own(now):
+                continue  # it may have moved: see `Run.dataset`
             if now == "auto":  # as it was decided in training
                 continue
             raise InputError(f"{key} was {was!r} when the run was trained, got {now!r}")

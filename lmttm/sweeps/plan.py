@@ -16,6 +16,7 @@ from lmttm.data.sources import class_names
 from lmttm.errors import InputError
 from lmttm.model.build import build_model
 from lmttm.model.memory import InitialMemory
+from lmttm.runs.folder import decided_as
 
 SWEEP_DIR = CONFIG_DIR / "sweeps"
 SCORES = ("auc", "acc", "balanced_acc")
@@ -153,16 +154,7 @@ def is_begun(trial: Trial) -> bool:
         begun = load_config((trial.config.run_dir / "config.json").resolve())
     except InputError:
         return False
-    return begun == _settled_as(begun, trial.config)
-
-
-def _settled_as(begun: Config, asked: Config) -> Config:
-    """A configuration with what it leaves to data and device decided as in a run."""
-    distance = begun.distance if asked.distance == "auto" else asked.distance
-    train = asked.train
-    if train.precision == "auto":
-        train = train.model_copy(update={"precision": begun.train.precision})
-    return asked.model_copy(update={"distance": distance, "train": train})
+    return begun == decided_as(begun, trial.config)
 
 
 def cost(config: Config) -> tuple[int, float]:

@@ -64,13 +64,15 @@ def train(
     device = pick_device(config.device)
     make_deterministic(config.seed)
     dataset = load_dataset(config)
+    config = folder.as_begun(config) if resume else config
     config = settle_precision(settle(config, dataset), device)
     model = build_model(config)
     check(config, dataset, model)
     report(text.summary(config, dataset, model, device))
 
     with folder.locked(config.run_dir), enough_memory(config.batch_size):
-        last = folder.latest(config) if resume else None
+        data = dataset.digest()
+        last = folder.latest(config, data) if resume else None
         folder.start(config, resumed=last is not None)
         trainer = make_trainer(config, dataset.splits["train"], model.to(device))
         history = _restore(last, config, trainer) if last else []
@@ -80,7 +82,7 @@ def train(
             report(f"{config.run_dir} is finished: {trainer.epoch} epochs are done")
             return open_run(config.run_dir)
         with interruption() as stop:
-            _Loop(config, dataset, trainer, history, stop, report, progress).run()
+            _Loop(config, dataset, data, trainer, history, stop, report, progress).run()
         if stop.signal and not folder.is_over(config, history):
             place = f"epoch {trainer.epoch + 1}, step {trainer.steps_done}"
             raise Interrupted(stop.signal, f"stopped in {place}")
@@ -105,6 +107,7 @@ class _Loop:
         self,
         config: Config,
         dataset: Dataset,
+        data: str,
         trainer: Trainer,
         history: list[Record],
         stop: Interruption,
@@ -119,7 +122,7 @@ class _Loop:
         self.progress = progress
         self.val = with_distances(dataset.splits["val"], config).to(trainer.device)
         self.statistics = asdict(Statistics.of(dataset.splits["train"].images))
-        self.save = partial(checkpoint.save, config=config)
+        self.save = partial(checkpoint.save, config=config, data=data)
 
     def run(self) -> None:
         """Trains to the last epoch, or until a signal stops it."""

@@ -39,6 +39,49 @@ def test_a_checkpoint_rebuilds_its_model(saved, tiny):
     assert torch.equal(rebuilt(volumes), model.eval()(volumes))
 
 
+def in_average(model):
+    return torch.optim.swa_utils.AveragedModel(model)
+
+
+def compiled_cell(model):
+    model.cell = torch.compile(model.cell)
+    return model
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        torch.compile,
+        torch.nn.DataParallel,
+        in_average,
+        compiled_cell,
+        lambda model: torch.nn.DataParallel(torch.compile(model)),
+        lambda model: torch.compile(torch.nn.DataParallel(model)),
+    ],
+    ids=["compile", "parallel", "average", "compiled part", "both", "both, the other way"],
+)
+def test_weights_of_a_wrapped_model_load(tmp_path, tiny, wrap):
+    """Guards against `_orig_mod.` and `module.` before each name, with which nothing fitted."""
+    torch.manual_seed(0)
+    plain = build_model(tiny)
+    expected = {name: value.clone() for name, value in plain.state_dict().items()}
+    path = tmp_path / "best.pth"
+    checkpoint.save(path, config=tiny, model=wrap(plain), epoch=1, validation={})
+    loaded = checkpoint.load(path)
+    assert loaded.weights.keys() == expected.keys()
+    rebuilt = loaded.build().state_dict()
+    assert all(torch.equal(rebuilt[name], value) for name, value in expected.items())
+
+
+def test_another_prefix_is_named(saved):
+    path, _ = saved
+    content = torch.load(path, weights_only=True)
+    content["model"] = {f"student.{name}": value for name, value in content["model"].items()}
+    rewrite(path, content)
+    with pytest.raises(InputError, match="every name of the weights starts with student\\."):
+        checkpoint.load(path).build()
+
+
 def test_weights_lie_under_the_key_model(saved):
     path, model = saved
     content = torch.load(path, weights_only=True)

@@ -177,18 +177,18 @@ def saved(config):
 
 
 def test_the_newest_checkpoint_that_is_whole_is_taken(config, saved, caplog):
-    assert folder.latest(config).epoch == 2
+    assert folder.latest(config, "").epoch == 2
     (saved / LAST).write_bytes(b"half")
-    assert folder.latest(config).epoch == 1
+    assert folder.latest(config, "").epoch == 1
     assert f"{PREVIOUS} instead of {LAST}" in caplog.text
     assert not (saved / LAST).exists()  # or the next save would move it over the one that is whole
     (saved / PREVIOUS).write_bytes(b"half")
     with pytest.raises(InputError, match="--replace starts the run anew"):
-        folder.latest(config)
+        folder.latest(config, "")
 
 
 def test_without_a_checkpoint_there_is_nothing_to_resume(config):
-    assert folder.latest(config) is None
+    assert folder.latest(config, "") is None
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,63 @@ def test_a_resumed_run_keeps_its_configuration(config, saved, override, may_chan
     (saved.parent / "given.json").write_text(json.dumps(config.model_dump()))
     changed = load_config(saved.parent / "given.json", [override])
     if may_change:
-        assert folder.latest(changed).epoch == 2
+        assert folder.latest(changed, "").epoch == 2
     else:
         with pytest.raises(InputError, match=rf"changed: {override.partition('=')[0]} \(was "):
-            folder.latest(changed)
+            folder.latest(changed, "")
+
+
+def saved_with(config, data):
+    config.run_dir.mkdir(exist_ok=True)
+    model = build_model(config)
+    path = config.run_dir / LAST
+    checkpoint.save(path, config=config, model=model, epoch=1, validation={}, data=data)
+
+
+@pytest.mark.parametrize("name", ["PhantomMNIST3D", "./my/set.npz"])
+def test_a_data_set_that_was_replaced_is_noticed(config, name):
+    """Guards against a run that goes on with other volumes under the same name."""
+    config = config.model_copy(update={"dataset_name": name})
+    saved_with(config, "abc")
+    assert folder.latest(config, "abc").epoch == 1
+    with pytest.raises(InputError, match=r"was replaced since the run .* --replace starts the run"):
+        folder.latest(config, "def")
+    saved_with(config, "")  # as written before there was a digest
+    assert folder.latest(config, "def").epoch == 1
+
+
+def test_a_data_set_that_merely_moved_is_the_same(config, caplog):
+    """Guards against a refusal where only the path is another, and against trust in any path."""
+    begun, moved = (
+        config.model_copy(update={"dataset_name": path}) for path in ("old/set.npz", "./new.npz")
+    )
+    saved_with(begun, "abc")
+    assert folder.latest(moved, "abc").epoch == 1
+    assert "old/set.npz has moved to ./new.npz; its content is the same" in caplog.text
+    with pytest.raises(InputError, match=r"changed: dataset_name \(was 'old/set.npz'\)"):
+        folder.latest(moved, "def")
+    saved_with(begun, "")
+    with pytest.raises(InputError, match="changed: dataset_name"):
+        folder.latest(moved, "")
+    saved_with(config, "abc")
+    with pytest.raises(InputError, match="changed: dataset_name"):
+        folder.latest(moved, "abc")
+
+
+def test_what_was_left_to_the_device_stays_as_it_was_begun(config, saved):
+    """Guards against a run in bf16 that goes on in fp32, or is refused, on another device."""
+    begun = config.model_copy(
+        update={
+            "distance": "on",
+            "train": config.train.model_copy(update={"precision": "bf16"}),
+        }
+    )
+    folder.start(begun, resumed=True)
+    train = config.train.model_copy(update={"precision": "auto"})
+    left_open = config.model_copy(update={"distance": "auto", "train": train})
+    decided = folder.as_begun(left_open)
+    assert (decided.distance, decided.train.precision) == ("on", "bf16")
+    chosen = begun.model_copy(update={"distance": "off"})
+    assert folder.as_begun(chosen).distance == "off"
+    (saved / folder.CONFIG).unlink()
+    assert folder.as_begun(left_open) == left_open

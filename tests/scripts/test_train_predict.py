@@ -200,8 +200,64 @@ def test_a_run_tells_the_precision_that_it_had(tmp_path, arguments, monkeypatch,
     assert "trained in bf16" in capsys.readouterr().out
     assert train.main([*automatic, "train.epoch=2", "--resume"]) == 0
     monkeypatch.setattr("lmttm.training.setup.fast_in_bf16", lambda device: False)
-    told = refused(train.main, [*automatic, "train.epoch=3", "--resume"], capsys)
-    assert "changed: train.precision (was 'bf16')" in told
+    assert train.main([*automatic, "train.epoch=3", "--resume"]) == 0  # as on another device
+    assert checkpoint.load(tmp_path / "demo" / "last.pth").config.train.precision == "bf16"
+    fixed = [*arguments, "train.precision=fp32", "train.epoch=4", "--resume"]
+    assert "changed: train.precision (was 'bf16')" in refused(train.main, fixed, capsys)
+
+
+@pytest.mark.parametrize("fused", [[False, True], [True, False]], ids=["to a GPU", "from a GPU"])
+def test_a_run_is_resumed_with_the_optimizer_of_another_device(
+    tmp_path, arguments, monkeypatch, fused
+):
+    """Guards against a crash in `found_inf`: on a GPU Adam is fused, on the CPU it is not."""
+    from lmttm.training import setup
+
+    real = setup.make_optimizer
+
+    def make_optimizer(model, **settings):
+        kind = type(real(model, **settings))
+        lr, decay = settings["lr"], settings["weight_decay"]
+        return kind(model.parameters(), lr=lr, weight_decay=decay, fused=fused[0])
+
+    monkeypatch.setattr(setup, "make_optimizer", make_optimizer)
+    argv = [*arguments, "train.optimizer=AdamW", "train.schedule=constant"]
+    assert train.main([*argv, "train.epoch=1"]) == 0
+    fused.reverse()
+    assert train.main([*argv, "train.epoch=2", "--resume"]) == 0
+    assert checkpoint.load(tmp_path / "demo" / "last.pth").epoch == 2
+
+
+def own_set(path, seed=0):
+    """A labelled set in MedMNIST's form."""
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for name in ("train", "val", "test"):
+        arrays[f"{name}_images"] = rng.integers(256, size=(12, 28, 28, 28), dtype=np.uint8)
+        arrays[f"{name}_labels"] = np.arange(12)[:, None] % 2
+    np.savez(path, **arrays)
+    return path
+
+
+def test_a_data_set_that_moved_or_was_replaced(tmp_path, arguments, capsys):
+    """Guards against a run that trains on, or is scored on, other volumes without a word."""
+    old, new = own_set(tmp_path / "old.npz"), tmp_path / "new.npz"
+    argv = [*arguments, "train.schedule=constant"]
+    assert train.main([*argv, f"dataset_name={old}", "train.epoch=1"]) == 0
+    old.rename(new)
+    moved = [*argv, f"dataset_name={new}"]
+    assert predict.main(moved) == 0
+    assert train.main([*moved, "train.epoch=2", "--resume"]) == 0
+    assert "has moved to" in capsys.readouterr().err
+
+    own_set(new, seed=1)
+    told = refused(train.main, [*moved, "train.epoch=3", "--resume"], capsys)
+    assert "was replaced since the run" in told
+    assert predict.main(moved) == 0
+    assert f"the data set {new} was replaced since demo was trained" in capsys.readouterr().err
+    new.rename(old)
+    other = [*argv, f"dataset_name={old}"]
+    assert "changed: dataset_name" in refused(train.main, [*other, "--resume"], capsys)
 
 
 def test_resume_without_a_run_starts_one(tmp_path, arguments):
