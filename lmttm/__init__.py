@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lmttm.data.sources import load_dataset
     from lmttm.model.build import build_model
     from lmttm.runs.checkpoint import load_run
-    from lmttm.runs.run import Run, open_run
+    from lmttm.runs.run import Run, from_pretrained, open_run
     from lmttm.sweeps.execute import run_sweep
     from lmttm.training.loop import train
     from lmttm.training.setup import settle
@@ -28,6 +28,7 @@ __all__ = [
     "Run",
     "RunError",
     "build_model",
+    "from_pretrained",
     "load_config",
     "load_dataset",
     "load_run",
@@ -42,6 +43,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "Run": "lmttm.runs.run",
     "build_model": "lmttm.model.build",
+    "from_pretrained": "lmttm.runs.run",
     "load_config": "lmttm.config.files",
     "load_dataset": "lmttm.data.sources",
     "load_run": "lmttm.runs.checkpoint",

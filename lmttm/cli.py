@@ -26,7 +26,7 @@ def parser(description: str, *, runs: bool = False) -> argparse.ArgumentParser:
     )
     subject = "a file of config/, such as base.json, or a path"
     if runs:
-        subject += "; or the folder of a run, such as runs/demo"
+        subject += "; or the folder of a run (runs/demo), or shipped weights (vesselmnist3d_28)"
     result.add_argument("config", help=subject)
     result.add_argument(
         "overrides", nargs="*", metavar="key=value", help="such as train.epoch=3 device=cpu"

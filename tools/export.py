@@ -1,4 +1,7 @@
-"""Exports a run: python tools/export.py base.json writes ONNX, pre-processing, a model card."""
+"""Exports a run: python tools/export.py base.json writes ONNX, pre-processing, a model card.
+
+With --weights FOLDER it writes safetensors in the form of the shipped models instead.
+"""
 
 import argparse
 import sys
@@ -14,11 +17,19 @@ from lmttm import cli
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     parser = cli.parser("Exports the best checkpoint of a run, with a model card.", runs=True)
+    parser.add_argument(
+        "--weights", metavar="FOLDER", help="write safetensors there, as in weights/, instead"
+    )
     return cli.run(_export, parser, argv)
 
 
 def _export(args: argparse.Namespace) -> int:
-    found = lmttm.open_run(args.config, args.overrides).export()
+    run = lmttm.open_run(args.config, args.overrides)
+    if args.weights:
+        run.save_weights(args.weights)
+        print(f"written to {args.weights}: model.safetensors, its configuration, scores and card")
+        return 0
+    found = run.export()
     print(
         f"onnxruntime gives the same logits on {found.num_volumes} volumes (to "
         f"{found.difference:.1g})\n"

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import Explanation, explain
-from lmttm.runs import checkpoint, export, results
+from lmttm.runs import card, checkpoint, export, pretrained, results
 from lmttm.runs.checkpoint import BEST, Checkpoint
 from lmttm.runs.folder import CONFIG
 from lmttm.runs.predictor import predict, with_user
@@ -43,8 +44,9 @@ def open_run(
     """Opens a trained run, or several as an ensemble.
 
     Args:
-        target: The folder of a run, such as `runs/demo`, or a configuration, such as
-            `demo.json`, whose run it is.
+        target: The folder of a run, such as `runs/demo`; a configuration, such as
+            `demo.json`, whose run it is; or the name of shipped weights, such as
+            `vesselmnist3d_28`.
         overrides: `key=value` texts: `root`, `device`, `batch_size`, `output_dir` and
             `train.name` say where and how to compute. Others must agree with the run.
         names: Runs beside it whose probabilities are averaged; empty for the run itself.
@@ -56,13 +58,38 @@ def open_run(
         InputError: There is no such run, its checkpoint cannot be read, an override
             contradicts it, or the runs of an ensemble are about different data.
     """
-    user = _user_config(target, overrides)
-    names = tuple(names) or (user.train.name,)
-    members = tuple(checkpoint.load(Path(user.output_dir) / name / BEST) for name in names)
+    models = pretrained.shipped()
+    if str(target) in models:
+        folder = models[str(target)]
+        user = load_config(folder / CONFIG, list(overrides))
+        names, members = (folder.name,), (pretrained.load(folder),)
+    else:
+        user = _user_config(target, overrides)
+        names = tuple(names) or (user.train.name,)
+        members = tuple(checkpoint.load(Path(user.output_dir) / name / BEST) for name in names)
     for member in members:
         _refuse_contradictions(user, member.config, overrides)
     _refuse_mismatch(members, names)
     return Run(members, names, user)
+
+
+def from_pretrained(name: str, overrides: Sequence[str] = ()) -> "Run":
+    """Opens a model that travels with the package.
+
+    Args:
+        name: Such as `vesselmnist3d_28`.
+        overrides: As for `open_run`.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: There is no such model; the text names those there are.
+    """
+    if name not in pretrained.shipped():
+        names = ", ".join(pretrained.shipped()) or "none"
+        raise InputError(f"there are no shipped weights {name}; there are {names}")
+    return open_run(name, overrides)
 
 
 @dataclass(frozen=True)
@@ -245,20 +272,39 @@ class Run:
             raise InputError(f"only a single run can be exported, got {', '.join(self.names)}")
         images = self.dataset().splits["val"].images
         chosen = torch.arange(CHECKED_VOLUMES) % len(images)
-        scored = self.folder / "test" / "metrics.json"
-        scores = json.loads(scored.read_text(encoding="utf-8")) if scored.is_file() else None
         folder = self.folder / "export"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         difference = export.write_onnx(
             folder / "model.onnx", first.build(), prepare(images[chosen], self.config)
         )
-        export.write_documents(folder, first, self.class_names, scores)
+        card.write_documents(folder, first, self.class_names, self._test_scores())
         return results.Exported(folder, difference, len(chosen))
+
+    def save_weights(self, folder: str | Path) -> None:
+        """Writes the run in the form of the shipped models, with the scores of its test split.
+
+        Args:
+            folder: The folder to make, such as `weights/adrenalmnist3d_28`.
+        """
+        (first, *others) = self.members
+        if others:
+            raise InputError(f"only a single run can be saved, got {', '.join(self.names)}")
+        pretrained.save(Path(folder), first, self.class_names, self._test_scores())
+
+    def _test_scores(self) -> dict[str, Any] | None:
+        scored = self.folder / "test" / "metrics.json"
+        return json.loads(scored.read_text(encoding="utf-8")) if scored.is_file() else None
 
 
 def _user_config(target: str | Path, overrides: Sequence[str]) -> Config:
     """The configuration that says which run, and where and how to compute."""
     folder = Path(target)
+    if not folder.is_dir() and folder.suffix != ".json":
+        names = ", ".join(pretrained.shipped())
+        raise InputError(
+            f"{target} is neither the folder of a run nor a configuration (.json)"
+            + (f" nor shipped weights ({names})" if names else "")
+        )
     if not folder.is_dir():
         return load_config(target, list(overrides))
     if not (folder / CONFIG).is_file():

@@ -18,7 +18,7 @@ from tests.conftest import TINY
 from tools import export as script
 
 SLOW = pytest.mark.slow
-onnxruntime = pytest.importorskip("onnxruntime", reason="needs: pip install 'lmttm[onnx]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs: pip install -e '.[onnx]'")
 
 
 def test_a_run_is_exported(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,164 @@
+"""What goes with a model that is taken away: its pre-processing written down, and a model card."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lmttm.config.schema import PHANTOM
+from lmttm.runs.checkpoint import Checkpoint
+from lmttm.storage import write_text
+
+# Where the volumes of the MedMNIST data sets come from; their licence asks for it.
+MEDMNIST = (
+    "Trained on {name} of MedMNIST v2 (Yang et al., Scientific Data 10:41, 2023, doi "
+    "10.1038/s41597-022-01721-8), licence CC BY 4.0."
+)
+
+
+def preprocessing(checkpoint: Checkpoint, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """What must happen to a volume before the exported model, as plain JSON."""
+    config = checkpoint.config
+    edge = config.size
+    channels = ["intensity: byte / 255"]
+    if config.distance == "on":
+        channels.append(
+            "signed Euclidean distance to the surface of the mask (bytes of at least 128), "
+            f"positive inside, in voxels / {edge}; 0 where there is no surface"
+        )
+    flips = config.augment.flip_axes if config.test_flips else []
+    return {
+        "input": "volumes",
+        "shape": ["batch", len(channels), edge, edge, edge],
+        "axes": "batch, channel, D, H, W; from a scan in RAS orientation D, H, W = x, y, z",
+        "dtype": "float32",
+        "channels": channels,
+        "output": "logits; softmax gives one probability for each class",
+        "classes": list(class_names),
+        "flips_averaged_by_predict": flips,
+    }
+
+
+_CHOICE = {
+    "best": "The epoch was chosen by the AUC of the validation split.",
+    "last": "The weights are those of the last epoch; no split was used to choose an epoch.",
+}
+
+
+def model_card(
+    checkpoint: Checkpoint, class_names: tuple[str, ...], scores: dict[str, Any] | None
+) -> str:
+    """A model card in Markdown.
+
+    Args:
+        checkpoint: The best checkpoint of the run.
+        class_names: The names of the classes.
+        scores: What predict.py wrote for the test split; None where it was not scored.
+
+    Returns:
+        The text.
+    """
+    config = checkpoint.config
+    parameters = sum(parameter.numel() for parameter in checkpoint.build().parameters())
+    validation = checkpoint.validation
+    lines = [
+        *_header(checkpoint, scores),
+        f"# Model card: {config.train.name}",
+        "",
+        "**Research software. Not a medical device, not for clinical use.**",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| model | {config.model.in_words}, {parameters:,} parameters |",
+        f"| data | {config.dataset_name}, {config.size}^3 voxels |",
+        f"| classes | {', '.join(class_names)} |",
+        f"| trained | {config.train.epoch} epochs at most, seed {config.seed}; the weights are "
+        f"those of epoch {checkpoint.epoch} |",
+        f"| validation | AUC {_number(validation.get('val_auc'))}, "
+        f"ACC {_number(validation.get('val_acc'))} |",
+        "",
+        "## Protocol",
+        "",
+        _CHOICE[config.train.keep],
+        "ACC is the share of volumes whose most probable class is right; AUC is MedMNIST's (of",
+        "the second class for two classes, else the mean of one-versus-rest). Intervals are 95 %",
+        "bootstrap intervals over the volumes: they say nothing about another hospital, scanner",
+        "or population.",
+        "",
+        "## Test scores",
+        "",
+    ]
+    if scores is None:
+        lines += ["The test split was not scored when this card was written.", ""]
+    else:
+        acc, auc = (_interval(scores["interval"][key]) for key in ("acc", "auc"))
+        lines += [
+            f"{scores['n']} volumes; the most frequent class alone would score ACC "
+            f"{scores['majority']:.3f}.",
+            "",
+            "| score | value | 95 % interval |",
+            "|---|---|---|",
+            f"| ACC | {scores['acc']:.3f} | {acc} |",
+            f"| AUC | {_number(scores['auc'])} | {auc} |",
+            f"| balanced ACC | {scores['balanced_acc']:.3f} | |",
+            f"| calibration error | {scores['ece']:.3f} | |",
+            "",
+        ]
+    if config.dataset_name.endswith("MNIST3D") and config.dataset_name != PHANTOM:
+        lines += ["## Data", "", MEDMNIST.format(name=config.dataset_name), ""]
+    lines += [
+        "## Limits",
+        "",
+        "The model knows only volumes like those of its training split: the same organ, cut out",
+        "the same way, at the same size. It gives an answer for any cube of numbers, also for",
+        "one that holds nothing of the kind. Its probabilities are not calibrated unless the",
+        "scores say so.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _header(checkpoint: Checkpoint, scores: dict[str, Any] | None) -> list[str]:
+    """The YAML block that model hubs read."""
+    config = checkpoint.config
+    lines = [
+        "---",
+        "license: cc-by-4.0",
+        "library_name: lmttm",
+        "pipeline_tag: image-classification",
+        "tags: [medical, 3d, lmttm]",
+        f"datasets: [{config.dataset_name}]",
+    ]
+    if scores:
+        lines += [
+            "model-index:",
+            f"- name: {config.train.name}",
+            "  results:",
+            "  - task: {type: image-classification}",
+            f"    dataset: {{type: {config.dataset_name.lower()}, name: {config.dataset_name}, "
+            "split: test}",
+            "    metrics:",
+            f"    - {{type: accuracy, value: {scores['acc']:.4f}}}",
+        ]
+        if scores["auc"] is not None:
+            lines.append(f"    - {{type: roc_auc, value: {scores['auc']:.4f}}}")
+    return [*lines, "---", ""]
+
+
+def write_documents(
+    folder: Path,
+    checkpoint: Checkpoint,
+    class_names: tuple[str, ...],
+    scores: dict[str, Any] | None,
+) -> None:
+    """Writes preprocessing.json and model_card.md beside the exported model."""
+    steps = json.dumps(preprocessing(checkpoint, class_names), indent=2) + "\n"
+    write_text(folder / "preprocessing.json", steps)
+    write_text(folder / "model_card.md", model_card(checkpoint, class_names, scores))
+
+
+def _number(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.3f}"
+
+
+def _interval(bounds: list[float] | None) -> str:
+    return "" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"

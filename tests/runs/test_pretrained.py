@@ -1,0 +1,87 @@
+"""Shipped weights: they load offline, keep their scores, and damage is noticed."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+import lmttm
+from lmttm.data import phantoms
+from lmttm.errors import InputError
+from lmttm.runs import pretrained
+from tests.conftest import TINY
+
+SHIPPED = pretrained.shipped()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A tiny run, and the same in the form of shipped weights."""
+    folder = tmp_path_factory.mktemp("saved")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phantoms, "SPLITS", {"train": 24, "val": 12, "test": 12})
+        config = lmttm.load_config("demo.json", [*TINY, f"output_dir={folder}", "device=cpu"])
+        run = lmttm.train(config)
+        run.score("test")
+        run.save_weights(folder / "tiny_28")
+    return run, folder / "tiny_28"
+
+
+def test_saved_weights_are_the_runs(saved):
+    run, folder = saved
+    loaded = pretrained.load(folder)
+    for name, tensor in run.members[0].weights.items():
+        torch.testing.assert_close(loaded.weights[name], tensor, rtol=0, atol=0)
+    assert loaded.config.model == run.config.model
+    assert json.dumps(loaded.statistics) == json.dumps(run.members[0].statistics)
+    loaded.build()
+
+
+def test_nothing_of_the_machine_travels_along(saved):
+    """A configuration of a run holds the places of one machine."""
+    run, folder = saved
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["root"], config["device"]) == ("./datasets_data/medmnist", "auto")
+    assert run.user.output_dir not in (folder / "config.json").read_text()
+
+
+def test_a_damaged_file_is_named(saved, tmp_path):
+    _, folder = saved
+    for name in ("model.safetensors", "config.json"):
+        copy = tmp_path / name / "tiny_28"
+        shutil.copytree(folder, copy)
+        content = bytearray((copy / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (copy / name).write_bytes(content)
+        with pytest.raises(InputError, match=f"{name} is damaged"):
+            pretrained.load(copy)
+    with pytest.raises(InputError, match="is not a shipped model"):
+        pretrained.load(tmp_path)
+
+
+def test_an_unknown_name_lists_those_there_are():
+    with pytest.raises(InputError, match="there are no shipped weights brain_28; there are "):
+        lmttm.from_pretrained("brain_28")
+    with pytest.raises(InputError, match="nor a configuration"):
+        lmttm.open_run("brain_28")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights_have_their_scores(name, request, tmp_path):
+    """The scores in a card must be those of the weights beside it."""
+    overrides = [f"output_dir={tmp_path}", "device=cpu"]
+    run = lmttm.from_pretrained(name, overrides)
+    if run.config.dataset_name != "PhantomMNIST3D":
+        root = request.getfixturevalue("real_root")
+        run = lmttm.from_pretrained(name, [*overrides, f"root={root}"])
+    recorded = json.loads((SHIPPED[name] / "metrics.json").read_text())
+    found = run.score("test").metrics
+    assert found["auc"] == pytest.approx(recorded["auc"], abs=1e-3)
+    assert found["acc"] == pytest.approx(recorded["acc"], abs=0.004)
+    assert f"value: {recorded['acc']:.4f}" in (SHIPPED[name] / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights_are_small(name):
+    assert sum(path.stat().st_size for path in SHIPPED[name].iterdir()) < 2**20
