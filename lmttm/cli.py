@@ -1,7 +1,6 @@
 """What the commands have in common: a configuration, overrides, and errors as sentences."""
 
 import argparse
-import ctypes
 import errno
 import logging
 import os
@@ -10,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from lmttm.errors import RunError, os_error_in_words
+from lmttm.process import keep_freed_memory, limit_threads
 
 
 def parser(description: str, *, runs: bool = False) -> argparse.ArgumentParser:
@@ -47,13 +47,13 @@ def run(
         argv: Arguments, or None for those of the process.
 
     Returns:
-        The exit code: 0, 1 for a run that had to stop, 2 for input that can not be used,
-        130 when interrupted, 141 when nobody reads on.
+        The exit code: 0, 1 for a run that had to stop, 2 for input that cannot be used,
+        130 when interrupted, 141 when nobody reads the output any more.
     """
     log_to(sys.stderr)
     parsed = arguments.parse_intermixed_args(argv)
     keep_freed_memory()
-    limit_spinning()
+    limit_threads()
     try:
         code = command(parsed)
         sys.stdout.flush()
@@ -79,28 +79,3 @@ def run(
 def log_to(stream: TextIO) -> None:
     """Sends warnings to a stream, each as one line."""
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=stream, force=True)
-
-
-def keep_freed_memory() -> None:
-    """Keeps memory that tensors on the CPU no longer need for the tensors to come.
-
-    The C library of Linux hands each large block back to the system, which clears it page by
-    page for the next tensor: a fifth of a training step. Other systems are left as they are.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # not in every C library
-        mallopt(-3, 2**30)  # M_MMAP_THRESHOLD: smaller blocks come from the heap, ...
-        mallopt(-1, -1)  # M_TRIM_THRESHOLD: ... which never shrinks
-
-
-def limit_spinning() -> None:
-    """Keeps OpenMP's waiting threads from starving the others on a busy machine.
-
-    GNU OpenMP's threads spin while they wait, by default for so long that two programs on two
-    cores take ten times as long (docs/performance.md). Works only before torch is imported; a
-    choice of the user's own is kept.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
