@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import scipy.ndimage
+import scipy.spatial
+import scipy.stats
 import torch
 
 from lmttm.config.files import load_config
@@ -157,6 +159,77 @@ def test_an_enlarged_shape_has_enlarged_distances():
     thickest = scaled_only[:, 1].amax(dim=(1, 2, 3)) / batch[:, 1].amax(dim=(1, 2, 3))
     assert thickest.min() < 0.95
     assert thickest.max() > 1.05
+
+
+def test_a_shape_grows_by_the_factor_of_its_distances():
+    """Guards against a grid that is multiplied where it must be divided: shapes shrank then.
+
+    The edge of a centred cube and the largest distance in it both tell the factor.
+    """
+    masks = torch.zeros(64, 28, 28, 28, dtype=torch.uint8)
+    masks[:, 9:19, 9:19, 9:19] = 255
+    batch = prepare(masks, load_config("base.json", ["distance=on"]))
+    changed = augmented(batch, scale=0.3)
+    factors = (changed[:, 0].sum(dim=(1, 2, 3)) / batch[:, 0].sum(dim=(1, 2, 3))) ** (1 / 3)
+    thickest = changed[:, 1].amax(dim=(1, 2, 3)) / batch[:, 1].amax(dim=(1, 2, 3))
+    assert 0.69 < factors.min() < 0.76
+    assert 1.24 < factors.max() < 1.31
+    assert torch.corrcoef(torch.stack([factors, thickest]))[0, 1] > 0.9
+    assert (thickest / factors - 1).abs().max() < 0.15
+
+
+def turns_of(changed):
+    """The rotation matrix of each volume, from where three blobs were moved to.
+
+    Args:
+        changed: `(b 4 D H W)`; channels 1 to 3 held a blob on the axis W, H and D.
+
+    Returns:
+        `(b 3 3)`; coordinates are W, H, D.
+    """
+    edge = changed.shape[-1]
+    place = torch.arange(edge) - (edge - 1) / 2
+    mass = changed[:, 1:].sum(dim=(2, 3, 4))
+    along = [changed[:, 1:].sum(dim=dims) @ place / mass for dims in ((2, 3), (2, 4), (3, 4))]
+    moved = torch.stack(along, dim=1)  # b (W H D) blob
+    return (moved / moved.norm(dim=1, keepdim=True)).mT.double().numpy()
+
+
+@pytest.mark.parametrize("degrees", [10, 40])
+def test_turns_about_each_axis_stay_within_their_bound_and_use_it(degrees):
+    """Guards against angles beyond the bound, in radians, or of one sign."""
+    edge, away = 32, 7
+    grids = torch.meshgrid(*[torch.arange(edge) - (edge - 1) / 2] * 3, indexing="ij")
+    depth, height, width = grids
+    blobs = [
+        torch.exp(-((width - x) ** 2 + (height - y) ** 2 + (depth - z) ** 2) / 8)
+        for x, y, z in ((0, 0, 0), (away, 0, 0), (0, away, 0), (0, 0, away))
+    ]
+    batch = torch.stack(blobs).expand(100, -1, -1, -1, -1)
+    matrices = turns_of(augmented(batch, rotate=degrees))
+    angles = scipy.spatial.transform.Rotation.from_matrix(matrices).as_euler("ZYX", degrees=True)
+    assert np.abs(angles).max() < 1.05 * degrees
+    assert (angles.min(axis=0) < -0.8 * degrees).all()
+    assert (angles.max(axis=0) > 0.8 * degrees).all()
+    assert np.abs(np.corrcoef(angles.T) - np.eye(3)).max() < 0.35  # each is drawn by itself
+
+
+@pytest.mark.parametrize("change", [{"intensity": 0.5}, {"noise": 0.3}])
+def test_changes_of_intensity_leave_the_distances_alone(change):
+    """Guards against a shape that becomes thicker because its picture becomes brighter."""
+    _, batch = shapes()
+    batch[:, 1] *= 5  # beyond 1, where grey values are cut off
+    changed = augmented(batch, **change)
+    assert not torch.equal(changed[:, 0], batch[:, 0])
+    assert torch.equal(changed[:, 1], batch[:, 1])
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
+def test_shares_of_mixing_follow_the_beta_distribution(alpha):
+    """Guards against an alpha that is ignored, inverted, or used for one parameter only."""
+    pair, mix = torch.rand(2, 1, 1, 1, 1), Augment(mixup=alpha)
+    shares = [mix(pair)[1][1].item() for _ in range(1500)]
+    assert scipy.stats.kstest(shares, scipy.stats.beta(alpha, alpha).cdf).pvalue > 0.001
 
 
 def test_rotation_equals_scipys():

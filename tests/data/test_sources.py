@@ -135,6 +135,18 @@ def test_folds_are_disjoint_and_stratified():
     assert rows == {bytes(image.numpy()) for image in every}
 
 
+def test_folds_do_not_depend_on_the_seed():
+    """Guards against runs with other seeds that are compared on other volumes."""
+    drawn = [
+        load_dataset(load_config("demo.json", ["folds=4", "fold=1", f"seed={seed}"])).splits
+        for seed in (0, 1)
+    ]
+    for name in ("train", "val"):
+        first, second = (splits[name] for splits in drawn)
+        assert torch.equal(first.labels, second.labels)
+        assert torch.equal(first.images, second.images)
+
+
 def test_more_folds_than_the_rarest_class_are_refused(monkeypatch):
     monkeypatch.setattr(phantoms, "SPLITS", {"train": 6, "val": 4, "test": 4})
     with pytest.raises(InputError, match="folds must be at most 5, the rarest class, got 9"):

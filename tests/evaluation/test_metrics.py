@@ -85,3 +85,47 @@ def test_intervals_hold_the_score_and_agree_with_scipy():
     assert low < metrics.auc(labels, probabilities) < high
     one_class = metrics.intervals(np.zeros(5, int), probabilities[:5])
     assert one_class["auc"] is None
+
+
+def test_intervals_are_percentiles_of_resamples_that_repeat():
+    """Written out with the stated seed: published intervals can be computed again."""
+    labels, probabilities = sample(2, n=60)
+    rng, right = np.random.default_rng(0), probabilities.argmax(axis=1) == labels
+    accuracies, aucs = [], []
+    for _ in range(80):
+        chosen = rng.integers(60, size=60)
+        accuracies.append(right[chosen].mean())
+        aucs.append(roc_auc_score(labels[chosen], probabilities[chosen, 1]))
+    np.random.seed(5)  # noqa: NPY002 - must not matter
+    found = metrics.intervals(labels, probabilities, resamples=80)
+    for name, values in (("acc", accuracies), ("auc", aucs)):
+        values = np.sort(values)
+        for bound, share in zip(found[name], (0.025, 0.975), strict=True):
+            place = share * 79  # linear between the two nearest resamples
+            low = values[int(place)]
+            expected = low + (place % 1) * (values[int(place) + 1] - low)
+            assert bound == pytest.approx(expected)
+    assert metrics.intervals(labels, probabilities, resamples=80) == found
+
+
+def test_intervals_hold_95_percent():
+    """Against the binomial distribution, whose resampling this is."""
+    labels, probabilities = sample(2, n=1000)
+    accuracy = score(labels, probabilities)["acc"]
+    found = metrics.intervals(labels, probabilities)["acc"]
+    expected = scipy.stats.binom(1000, accuracy).ppf([0.025, 0.975]) / 1000
+    assert found == pytest.approx(expected.tolist(), abs=0.003)
+
+
+def test_balanced_accuracy_leaves_an_absent_class_out():
+    """Guards against a class without a volume that counts as one never recognised."""
+    labels, probabilities = sample(3)
+    present = labels < 2
+    labels, probabilities = labels[present], probabilities[present]
+    predictions = probabilities.argmax(axis=1)
+    assert (predictions == 2).any()  # it may still be predicted
+    recalls = [np.mean(predictions[labels == c] == c) for c in (0, 1)]
+    found = score(labels, probabilities)
+    assert found["balanced_acc"] == pytest.approx(np.mean(recalls))
+    assert found["per_class"]["recall"][2] == 0
+    assert found["per_class"]["support"] == [(labels == 0).sum(), (labels == 1).sum(), 0]

@@ -106,3 +106,26 @@ def test_shared_layers_have_the_weights_of_one(kind):
 def test_heads_must_share_the_width():
     with pytest.raises(ValueError, match="got dim=12, num_heads=5"):
         TransformerMDU(num_heads=5, norm="post", **COMMON)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.7])
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [
+        (TransformerMDU, {"num_heads": 4, "norm": "post"}),
+        (TransformerMDU, {"num_heads": 4, "norm": "pre"}),
+        (MixerMDU, {"num_tokens": 6}),
+        (MLPMDU, {}),
+    ],
+)
+def test_a_skipped_layer_leaves_its_volume_and_the_others_make_up_for_it(kind, extra, share):
+    """Guards against a share that is inverted, not made up for, or drawn for the whole batch."""
+    unit = kind(**COMMON | {"depth": 1, "drop_path": share}, **extra)
+    unit.final = torch.nn.Identity()
+    tokens = torch.randn(400, 6, 12)
+    found = unit(tokens) - tokens
+    skipped = (found == 0).flatten(1).all(dim=1)
+    assert abs(skipped.float().mean().item() - share) < 0.1
+    change = unit.eval()(tokens) - tokens  # in evaluation nothing is skipped
+    expected = change[~skipped] / (1 - share)
+    torch.testing.assert_close(found[~skipped], expected, rtol=1e-3, atol=1e-4)

@@ -1,5 +1,6 @@
 """Each tokenizer, against an explicit loop over patches or slices."""
 
+import itertools
 import urllib.error
 
 import numpy as np
@@ -37,6 +38,32 @@ def test_border_is_left_out_or_padded(kind):
     framed = torch.zeros(1, 1, 12, 12, 12)
     framed[..., 1:11, 1:11, 1:11] = volume
     assert torch.equal(pad(volume), pad(framed))
+
+
+@pytest.mark.parametrize("kind", [PatchTokenizer, BatchNormTokenizer])
+def test_what_is_missing_is_added_evenly_and_the_odd_voxel_behind(kind):
+    """Guards against padding on one side: then checkpoints would see shifted patches.
+
+    9 voxels and patches of 4 lack 3: one goes before, two behind.
+    """
+    tokenizer = kind(in_channels=1, dim=4, patch_size=4, stride=4, border="pad").eval()
+    volume = torch.rand(1, 1, 9, 9, 9)
+    framed = torch.zeros(1, 1, 12, 12, 12)
+    framed[..., 1:10, 1:10, 1:10] = volume
+    assert torch.equal(tokenizer(volume), tokenizer(framed))
+    assert tokenizer.grid(9) == (3, 9)
+
+
+def test_weights_are_spread_over_the_voxels_of_padded_patches():
+    """The heat map must lie where the patches lie: against a count voxel by voxel."""
+    tokenizer = PatchTokenizer(in_channels=1, dim=4, patch_size=4, stride=4, border="pad")
+    weights = torch.rand(2, 3, 9)
+    spread = tokenizer.to_voxels(weights, torch.Size([9, 9, 9]))
+    assert spread.shape == (2, 9, 9, 9)
+    for d, h, w in itertools.product(range(9), repeat=3):
+        step, row, column = ((edge + 1) // 4 for edge in (d, h, w))
+        expected = weights[:, step, 3 * row + column] / 4**3
+        torch.testing.assert_close(spread[:, d, h, w], expected)
 
 
 @pytest.mark.parametrize("size", [28, 64])

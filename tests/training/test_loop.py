@@ -3,9 +3,11 @@
 import json
 
 import pytest
+import torch
 
 import lmttm
 from lmttm.data import phantoms
+from lmttm.runs import checkpoint
 from lmttm.training import loop
 from lmttm.training.interrupt import Interrupted
 from tests.conftest import TINY
@@ -76,3 +78,34 @@ def test_a_signal_raises_with_the_place_and_the_run_resumes(tmp_path, monkeypatc
     assert stop.value.exit_code == 143
     run = lmttm.train(config, resume=True)
     assert run.members[0].config.train.epoch == 2
+
+
+def test_averaged_weights_are_validated_and_kept(tmp_path):
+    """Guards against the raw weights in their place, in the scores or in the file.
+
+    The scores of best.pth are computed again from its weights, and these are the average in
+    last.pth, not the weights that the training goes on from.
+    """
+    config = configured(tmp_path, "train.ema=0.7", "train.epoch=2", "train.keep=last")
+    run = lmttm.train(config)
+    best, last = (checkpoint.load(run.folder / name) for name in ("best.pth", "last.pth"))
+    averaged = last.training["trainer"]["averaged"]
+    differing = 0
+    for name, kept in best.weights.items():
+        assert torch.equal(kept, averaged[f"module.{name}"]), name
+        differing += not torch.equal(kept, last.weights[name])
+    assert differing > 10
+
+    split = lmttm.load_dataset(config).splits["val"]
+    volumes = lmttm.prepare(split.images, config)
+    for saved, same in ((best, True), (last, False)):
+        with torch.no_grad():
+            logits = saved.build()(volumes)
+        loss = torch.nn.functional.cross_entropy(logits, split.labels).item()
+        assert (loss == pytest.approx(best.validation["val_loss"], abs=1e-5)) == same
+
+
+def test_without_an_average_the_weights_themselves_are_kept(tmp_path):
+    run = lmttm.train(configured(tmp_path, "train.ema=0", "train.keep=last"))
+    best, last = (checkpoint.load(run.folder / name) for name in ("best.pth", "last.pth"))
+    assert all(torch.equal(best.weights[name], value) for name, value in last.weights.items())
