@@ -2,7 +2,8 @@
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Exponential, Gamma, Laplace, Poisson
+
+from lmttm.model.noise import noise_like
 
 
 def neighbours(step: int, *, num_units: int, radius: int) -> list[int]:
@@ -30,36 +31,6 @@ def next_unit(step: int, *, num_units: int) -> int:
 def replace(memory: Tensor, unit: int, tokens: Tensor) -> Tensor:
     """The memory `(b k m d)` with one unit replaced by tokens `(b m d)`; the others stay."""
     return torch.cat([memory[:, :unit], tokens[:, None], memory[:, unit + 1 :]], dim=1)
-
-
-NOISE_SCALE = 0.2
-
-
-def noise_like(memory: Tensor, mode: str) -> Tensor:
-    """Fresh noise for a memory.
-
-    Args:
-        memory: Any shape.
-        mode: none, normal, uniform (-0.5 to 0.5), laplace (loc 10, scale 10), exponential
-            (rate 1), gamma (shape 2, scale 2) or poisson (rate 2).
-
-    Returns:
-        Noise of the same shape, scaled by 0.2.
-    """
-
-    def number(value: float) -> Tensor:
-        return memory.new_tensor(value)
-
-    draw = {
-        "none": lambda: torch.zeros_like(memory),
-        "normal": lambda: torch.randn_like(memory),
-        "uniform": lambda: torch.rand_like(memory) - 0.5,
-        "laplace": lambda: Laplace(number(10.0), number(10.0)).sample(memory.shape),
-        "exponential": lambda: Exponential(number(1.0)).sample(memory.shape),
-        "gamma": lambda: Gamma(number(2.0), number(0.5)).sample(memory.shape),
-        "poisson": lambda: Poisson(number(2.0)).sample(memory.shape),
-    }
-    return NOISE_SCALE * draw[mode]()
 
 
 class InitialMemory(nn.Module):
@@ -114,7 +85,8 @@ class InitialMemory(nn.Module):
         """
         if self.start != "carried":
             return
+        # Units 1, 2, ... in turn: one slice, since a list of them would be copied from the host.
         num_units = len(self.carried_memory)
-        written = sorted({next_unit(step, num_units=num_units) for step in range(num_steps)})
+        written = slice(1, num_steps + 1) if num_steps < num_units else slice(None)
         kept, new = self.carried_memory[written], mean[written]
         self.carried_memory[written] = torch.where(sound & new.isfinite().all(), new, kept)
