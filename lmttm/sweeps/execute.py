@@ -24,7 +24,7 @@ from lmttm.report.sweep_figure import sweep_figure
 from lmttm.storage import write_text
 from lmttm.sweeps import plan
 from lmttm.sweeps.plan import Trial
-from lmttm.sweeps.tables import collect, to_csv, to_markdown
+from lmttm.sweeps.tables import collect, predictions_in, to_csv, to_markdown
 from lmttm.training.interrupt import Interruption, interruption
 from lmttm.training.loop import train
 
@@ -121,7 +121,7 @@ def run_sweep(
     table = ""
     if rows:
         axes = list(trials[0].labels)
-        table = to_markdown(rows, axes, splits)
+        table = to_markdown(rows, axes, splits, predictions_in(folder))
         write_text(folder / "results.md", table)
         sweep_figure(folder / "results.png", rows, axes, f"{splits[-1]}_auc", title=folder.name)
     return SweepResult(folder, rows, table, failures, stopped or int(bool(failures)))
