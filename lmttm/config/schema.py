@@ -2,24 +2,36 @@
 
 import difflib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import CoreSchema, core_schema
 
-PHANTOM = "PhantomMNIST3D"
-DATASETS = (
-    "OrganMNIST3D",
-    "NoduleMNIST3D",
-    "FractureMNIST3D",
-    "AdrenalMNIST3D",
-    "VesselMNIST3D",
-    "SynapseMNIST3D",
-    PHANTOM,
+from lmttm.config.kinds import (
+    DATASETS,
+    MEMORY_MODES,
+    NOISES,
+    OPTIMIZERS,
+    POOLS,
+    PROCESS_UNITS,
+    TOKENIZERS,
 )
 
 
-def _spelling(*names: str) -> BeforeValidator:
+class OneOf:
+    """Holds a text to the names of a table of `lmttm.config.kinds`."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        """The check that a `Literal` of the names would give."""
+        return core_schema.literal_schema(self.names)
+
+
+def _spelling(names: Iterable[str]) -> BeforeValidator:
     """Takes a name in any case and gives it as it is spelt here."""
     known = {name.lower(): name for name in names}
     return BeforeValidator(lambda value: known.get(str(value).lower(), value))
@@ -86,20 +98,20 @@ class _Section(BaseModel):
 class ModelConfig(_Section):
     """The machine: tokenizer, memory, Memory Distillation Unit, classifier."""
 
-    model: Annotated[Literal["lmttm", "ttm", "resnet3d"], _spelling("lmttm", "ttm", "resnet3d")] = (
-        Field(
-            "lmttm",
-            description="ttm is the same machine with one unit that is its own neighbourhood; "
-            "resnet3d is a baseline without memory, which takes only in_channels and out_class_num "
-            "of this section",
-        )
+    model: Annotated[
+        Literal["lmttm", "ttm", "resnet3d"], _spelling(("lmttm", "ttm", "resnet3d"))
+    ] = Field(
+        "lmttm",
+        description="ttm is the same machine with one unit that is its own neighbourhood; "
+        "resnet3d is a baseline without memory, which takes only in_channels and out_class_num "
+        "of this section",
     )
     drop_r: Share = Field(0.2, description="dropout of the summarizers and of the processing unit")
-    preprocess_mode: Literal["3d", "3dBN", "resnet18"] = Field("3d", description="tokenizer")
-    process_unit: Literal["transformer", "mixer", "mlp"] = Field(
+    preprocess_mode: Annotated[str, OneOf(TOKENIZERS)] = Field("3d", description="tokenizer")
+    process_unit: Annotated[str, OneOf(PROCESS_UNITS)] = Field(
         "transformer", description="Memory Distillation Unit"
     )
-    memory_mode: Literal["TL", "TL-MHA", "TL-AddErase", "none"] = Field(
+    memory_mode: Annotated[str, OneOf(MEMORY_MODES)] = Field(
         "TL", description="how memory is read and written"
     )
     in_channels: Literal[1] = Field(1, description="grey values of a voxel")
@@ -131,10 +143,9 @@ class ModelConfig(_Section):
     load_memory_add_noise: bool = Field(
         True, description="noise on the carried memory, in training only"
     )
-    load_memory_add_noise_mode: Annotated[
-        Literal["none", "normal", "uniform", "laplace", "exponential", "gamma", "poisson"],
-        BeforeValidator(_noise_mode),
-    ] = Field("normal", description="distribution of that noise")
+    load_memory_add_noise_mode: Annotated[str, OneOf(NOISES), BeforeValidator(_noise_mode)] = Field(
+        "normal", description="distribution of that noise"
+    )
     num_heads: _whole(1, 1024) = Field(8, description="attention heads")
     mlp_ratio: _whole(1, 64) = Field(3, description="width of a feed-forward layer, in dim")
     depth: _whole(1, 256) = Field(3, description="layers of the processing unit")
@@ -148,7 +159,7 @@ class ModelConfig(_Section):
     drop_path: Share = Field(
         0.0, description="share of volumes that skip a layer of the processing unit in training"
     )
-    pool: Literal["mean", "attention"] = Field(
+    pool: Annotated[str, OneOf(POOLS)] = Field(
         "mean", description="how the output tokens are joined before the classifier"
     )
 
@@ -158,11 +169,16 @@ class ModelConfig(_Section):
         return 1 if self.model == "ttm" else self.num_blocks
 
     @property
+    def has_memory(self) -> bool:
+        """Whether the machine has a memory."""
+        return MEMORY_MODES[self.memory_mode].write is not None
+
+    @property
     def in_words(self) -> str:
         """The model at a glance."""
         if self.model == "resnet3d":
             return "resnet3d, torchvision's r3d_18"
-        if self.memory_mode == "none":
+        if not self.has_memory:
             return f"{self.model} without memory, dim {self.dim}"
         unit_tokens = self.memory_tokens_size // self.num_units
         return f"{self.model}, {self.num_units} x {unit_tokens} memory tokens, dim {self.dim}"
@@ -180,7 +196,7 @@ class ModelConfig(_Section):
                 "model.dim must be divisible by model.num_heads, "
                 f"got dim={self.dim}, num_heads={self.num_heads}"
             )
-        if self.memory_mode != "none" and self.memory_tokens_size % self.num_units:
+        if self.has_memory and self.memory_tokens_size % self.num_units:
             faults.append(
                 "model.memory_tokens_size must be divisible by model.num_blocks, "
                 f"got memory_tokens_size={self.memory_tokens_size}, num_blocks={self.num_blocks}"
@@ -205,9 +221,9 @@ class TrainConfig(_Section):
     stop_auc: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="a validation AUC that ends the training once it is reached; 0: none"
     )
-    optimizer: Annotated[
-        Literal["Adam", "AdamW", "RMSprop"], _spelling("Adam", "AdamW", "RMSprop")
-    ] = Field("Adam", description="torch's optimizer of that name")
+    optimizer: Annotated[str, OneOf(OPTIMIZERS), _spelling(OPTIMIZERS)] = Field(
+        "Adam", description="torch's optimizer of that name"
+    )
     lr: Annotated[float, Field(gt=0)] = Field(1e-4, description="learning rate")
     weight_decay: Annotated[float, Field(ge=0)] = Field(1e-4, description="weight decay")
     schedule: Literal["constant", "cosine"] = Field(
@@ -309,8 +325,10 @@ class Config(_Section):
                 "model.patch_size must not be larger than the volume, "
                 f"got patch_size={self.model.patch_size}, size={self.size}"
             )
-        if self.dataset_name == PHANTOM and self.size != 28:
-            raise ValueError(f"size must be 28 for {PHANTOM}, got {self.size}")
+        named = DATASETS.get(self.dataset_name)
+        if named and self.size not in named.sizes:
+            sizes = " or ".join(map(str, named.sizes))
+            raise ValueError(f"size must be {sizes} for {self.dataset_name}, got {self.size}")
         if self.folds == 1 or self.fold >= max(self.folds, 1):
             raise ValueError(
                 "folds must be 0 or at least 2, and fold less than folds, "
@@ -328,9 +346,10 @@ def reference() -> str:
             if isinstance(field.default, BaseModel):
                 add(type(field.default), f"{prefix}{name}.")
                 continue
+            choices = [part.names for part in field.metadata if isinstance(part, OneOf)]
             kinds = get_args(field.annotation) or (field.annotation,)
-            names = [getattr(kind, "__name__", str(kind)) for kind in kinds]
-            values = ", ".join(_literals(field.annotation) or names)
+            types = [getattr(kind, "__name__", str(kind)) for kind in kinds]
+            values = ", ".join(*choices or [_literals(field.annotation) or types])
             default = json.dumps(field.default)
             lines.append(f"| `{prefix}{name}` | `{default}` | {values} | {field.description} |")
 

@@ -3,11 +3,13 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from lmttm.config.schema import PHANTOM, Config, is_own
+from lmttm.config.kinds import DATASETS, find
+from lmttm.config.schema import Config, is_own
 from lmttm.data import phantoms
 from lmttm.data.dataset import Dataset, Split
 from lmttm.data.download import fetch
@@ -33,12 +35,11 @@ def load_dataset(config: Config) -> Dataset:
         InputError: The file is missing and can not be fetched, is not the official one, or
             holds something else than it should; or `out_class_num` does not fit.
     """
-    if config.dataset_name == PHANTOM:
-        dataset = _phantom()
-    elif is_own(config.dataset_name):
+    if is_own(config.dataset_name):
         dataset = _own(Path(config.dataset_name), config.size)
     else:
-        dataset = _medmnist(config.dataset_name, config.size, Path(config.root))
+        source = _source(config.dataset_name)
+        dataset = _dataset(config.dataset_name, source.class_names, source.load(config))
     num_classes = len(dataset.class_names)
     if config.model.out_class_num != num_classes:
         raise InputError(
@@ -64,21 +65,9 @@ def _refolded(dataset: Dataset, config: Config) -> Dataset:
     return replace(dataset, splits=dataset.splits | drawn)
 
 
-def class_names(dataset_name: str, size: int = 28) -> tuple[str, ...]:
-    """The names of a data set's classes, in the order of the labels.
-
-    Args:
-        dataset_name: Its name, or the path of one of your own, which is read for it.
-        size: Edge of its volumes, in voxels.
-    """
-    if dataset_name == PHANTOM:
-        return phantoms.CLASS_NAMES
-    if is_own(dataset_name):
-        return _own(Path(dataset_name), size).class_names
-    from medmnist import INFO
-
-    names = INFO[dataset_name.lower()]["label"]
-    return tuple(names[key] for key in sorted(names, key=int))
+def class_names(dataset_name: str) -> tuple[str, ...]:
+    """The names of a data set's classes, in the order of the labels."""
+    return _source(dataset_name).class_names
 
 
 def class_names_of(config: Config) -> tuple[str, ...]:
@@ -92,29 +81,66 @@ def _numbered(num_classes: int) -> tuple[str, ...]:
     return tuple(f"class {number}" for number in range(num_classes))
 
 
-def _phantom() -> Dataset:
-    drawn = {}
-    for seed, name in enumerate(SPLITS):
-        images, labels = phantoms.generate(phantoms.SPLITS[name], seed)
-        drawn[name] = images, labels[:, 0].astype(np.int64)
-    return _dataset(PHANTOM, class_names(PHANTOM), drawn)
+class Source(Protocol):
+    """What loads a data set with a name; `lmttm.config.kinds` lists them.
+
+    Args:
+        name: The name of the data set.
+    """
+
+    def __init__(self, name: str) -> None: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the labels."""
+
+    def load(self, config: Config) -> Labelled:
+        """Loads the three splits, in the size and from the root that a configuration names."""
 
 
-def _medmnist(name: str, size: int, root: Path) -> Dataset:
-    from medmnist import INFO  # brings pandas and scikit-learn along
+def _source(dataset_name: str) -> Source:
+    return find(DATASETS[dataset_name].source)(dataset_name)
 
-    info = INFO[name.lower()]
-    suffix = "" if size == 28 else f"_{size}"
-    path = root / f"{name.lower()}{suffix}.npz"
-    url, md5 = info[f"url{suffix}"], info[f"MD5{suffix}"]
-    if not path.exists():
-        fetch(url, path, md5)
-    elif (got := digest_of(path, "md5")) != md5:
-        raise InputError(
-            f"{path} is damaged or altered: its MD5 is {got}, not {md5}; "
-            f"delete it, and it is fetched again from {url}"
-        )
-    return _dataset(name, class_names(name), read_npz(path, size, info["n_samples"]))
+
+class Phantoms:
+    """PhantomMNIST3D, which is drawn on the spot; see `Source`."""
+
+    def __init__(self, name: str) -> None:
+        self.class_names = phantoms.CLASS_NAMES
+
+    def load(self, config: Config) -> Labelled:
+        """Draws the three splits."""
+        drawn = {}
+        for seed, split in enumerate(SPLITS):
+            images, labels = phantoms.generate(phantoms.SPLITS[split], seed)
+            drawn[split] = images, labels[:, 0].astype(np.int64)
+        return drawn
+
+
+class MedMNIST:
+    """A data set of MedMNIST 3D, which is downloaded on first use; see `Source`."""
+
+    def __init__(self, name: str) -> None:
+        from medmnist import INFO  # brings pandas and scikit-learn along
+
+        self.file_name = name.lower()
+        self.info = INFO[self.file_name]
+        names = self.info["label"]
+        self.class_names = tuple(names[key] for key in sorted(names, key=int))
+
+    def load(self, config: Config) -> Labelled:
+        """Loads the official file, and holds it to its MD5."""
+        suffix = "" if config.size == 28 else f"_{config.size}"
+        path = Path(config.root) / f"{self.file_name}{suffix}.npz"
+        url, md5 = self.info[f"url{suffix}"], self.info[f"MD5{suffix}"]
+        if not path.exists():
+            fetch(url, path, md5)
+        elif (got := digest_of(path, "md5")) != md5:
+            raise InputError(
+                f"{path} is damaged or altered: its MD5 is {got}, not {md5}; "
+                f"delete it, and it is fetched again from {url}"
+            )
+        return read_npz(path, config.size, self.info["n_samples"])
 
 
 def _own(path: Path, size: int) -> Dataset:

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from lmttm.config.kinds import METRICS, find
+
 
 def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Scores predictions.
@@ -13,13 +15,13 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
         probabilities: `(N C)`, each row of which adds up to 1.
 
     Returns:
-        `n`, `acc`, `auc` (None where a class is missing), `balanced_acc`, `majority` (share
-        of the most frequent class), `confusion_matrix` (rows: label, columns: prediction)
-        and `per_class`: lists of `precision`, `recall`, `f1`, `specificity` and `support`.
+        `n`, each metric of `lmttm.config.kinds` (`auc` is None where a class is missing),
+        `majority` (share of the most frequent class), `confusion_matrix` (rows: label, columns:
+        prediction) and `per_class`: lists of `precision`, `recall`, `f1`, `specificity` and
+        `support`.
 
     Source: ACC and AUC are `medmnist.evaluator`'s; the rest is scikit-learn's.
     """
-    from medmnist.evaluator import getACC
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     classes = np.arange(probabilities.shape[1])
@@ -33,9 +35,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     specificity = 1 - false_positives / np.maximum(negatives, 1)
     return {
         "n": len(labels),
-        "acc": float(getACC(labels, probabilities, _task(probabilities))),
-        "auc": auc(labels, probabilities),
-        "balanced_acc": float(recall[support > 0].mean()),
+        **{name: find(m.function)(labels, probabilities) for name, m in METRICS.items()},
         "majority": float(support.max() / len(labels)),
         "confusion_matrix": matrix.tolist(),
         "per_class": {
@@ -98,6 +98,19 @@ def intervals(
 def predict(probabilities: np.ndarray) -> np.ndarray:
     """The class `(N)` that MedMNIST's ACC counts: of two, class 1 needs more than 0.5."""
     return probabilities.argmax(axis=1)
+
+
+def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """MedMNIST's ACC."""
+    from medmnist.evaluator import getACC
+
+    return float(getACC(labels, probabilities, _task(probabilities)))
+
+
+def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The mean recall of the classes that occur among the labels."""
+    right = predict(probabilities) == labels
+    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
 
 def auc(labels: np.ndarray, probabilities: np.ndarray) -> float | None:

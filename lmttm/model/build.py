@@ -1,20 +1,26 @@
-"""Builds what a configuration describes. Only this file of the room knows configurations."""
+"""Builds what a configuration describes. Only this file of the room knows configurations.
 
+The class of each part is the one that `lmttm.config.kinds` lists under the name in the
+configuration. It is offered everything that a part of its kind may need, and takes what its
+`__init__` names: a new class needs no change here.
+"""
+
+import inspect
 import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from lmttm.config.schema import Config
+from lmttm.config import kinds
+from lmttm.config.schema import Config, ModelConfig
 from lmttm.errors import InputError
 from lmttm.model.cell import Cell
 from lmttm.model.machine import LMTTM
-from lmttm.model.mdu import MLPMDU, MixerMDU, TransformerMDU
 from lmttm.model.memory import InitialMemory, neighbours
-from lmttm.model.pool import AttentionPool, MeanPool
 from lmttm.model.read import NeighbourMarks, TriTemporalRead
 from lmttm.model.resnet3d import ResNet3D
-from lmttm.model.tokenizer import BatchNormTokenizer, PatchTokenizer, ResNetTokenizer
-from lmttm.model.write import EraseAddWrite, SummarizingWrite
 
 log = logging.getLogger("lmttm")
 
@@ -29,7 +35,7 @@ def build_model(config: Config) -> LMTTM | ResNet3D:
         The model, on the CPU, in training mode: the machine, or the baseline `resnet3d`.
 
     Raises:
-        InputError: Pretrained weights are asked for and can not be had, or `distance` is
+        InputError: Pretrained weights are requested and cannot be fetched, or `distance` is
             still `auto`.
     """
     if config.model.model == "resnet3d":
@@ -37,13 +43,39 @@ def build_model(config: Config) -> LMTTM | ResNet3D:
     return _machine(config)
 
 
+def make(path: str, **options: Any) -> Any:
+    """Makes an object of a class, from those of the options that its `__init__` names.
+
+    Args:
+        path: Of the class, as in `lmttm.config.kinds`.
+        **options: All that a class of this kind may need.
+
+    Returns:
+        The object.
+
+    Raises:
+        TypeError: The class needs something that is not among the options.
+    """
+    kind = kinds.find(path)
+    named = inspect.signature(kind).parameters
+    unknown = [
+        name
+        for name, parameter in named.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and name not in options
+    ]
+    if unknown:
+        raise TypeError(f"{path} needs {unknown[0]}; build.py offers {', '.join(options)}")
+    return kind(**{name: value for name, value in options.items() if name in named})
+
+
 def _machine(config: Config) -> LMTTM:
     """LMTTM and TTM are the same classes, and only what the configuration names is built."""
     model = config.model
-    remembers = model.memory_mode != "none"
-    num_units = model.num_units if remembers else 0
-    unit_tokens = model.memory_tokens_size // num_units if remembers else 0
-    near = len(neighbours(0, num_units=num_units, radius=model.radius)) if remembers else 1
+    num_units = model.num_units if model.has_memory else 0
+    unit_tokens = model.memory_tokens_size // num_units if num_units else 0
+    near = len(neighbours(0, num_units=num_units, radius=model.radius)) if num_units else 1
 
     tokenizer = _tokenizer(config)
     num_steps, input_tokens = tokenizer.grid(config.size)
@@ -56,8 +88,8 @@ def _machine(config: Config) -> LMTTM:
             num_units=num_units,
             unit_tokens=unit_tokens,
             dim=model.dim,
-            start=model.memory_start if remembers else "zeros",
-            noise=model.noise,
+            start=model.memory_start if num_units else "zeros",
+            noise=_noise(model),
         ),
         cell=Cell(
             read=TriTemporalRead(
@@ -65,14 +97,12 @@ def _machine(config: Config) -> LMTTM:
                 unit_tokens=unit_tokens,
                 input_tokens=input_tokens,
                 read_tokens=model.summarize_num_tokens,
-                summarizer=_summarizer(config),
-                num_heads=model.num_heads,
+                make_summarizer=partial(_summarizer, model),
                 positions=model.read_use_positional_embedding,
-                dropout=model.drop_r,
             ),
-            process=_process(config, num_tokens=read_tokens, num_neighbours=near),
+            process=_process(model, num_tokens=read_tokens, num_neighbours=near),
             write=_write(
-                config,
+                model,
                 unit_tokens=unit_tokens,
                 num_neighbours=near,
                 input_tokens=input_tokens,
@@ -80,14 +110,12 @@ def _machine(config: Config) -> LMTTM:
             ),
             radius=model.radius,
         ),
-        pool=AttentionPool(dim=model.dim, num_heads=model.num_heads)
-        if model.pool == "attention"
-        else MeanPool(),
+        pool=make(kinds.POOLS[model.pool], dim=model.dim, num_heads=model.num_heads),
         dim=model.dim,
         num_classes=model.out_class_num,
         fast=config.fast,
     )
-    _initialise(machine, keep=tokenizer if model.resnet_pretrained else None)
+    _initialise(machine, keep=tokenizer.backbone if model.resnet_pretrained else None)
     return machine
 
 
@@ -97,61 +125,60 @@ def _in_channels(config: Config) -> int:
     return config.model.in_channels + (config.distance == "on")
 
 
-def _tokenizer(config: Config) -> PatchTokenizer | ResNetTokenizer:
-    model, in_channels = config.model, _in_channels(config)
-    if model.preprocess_mode == "resnet18":
-        return ResNetTokenizer(
-            in_channels=in_channels, dim=model.dim, pretrained=model.resnet_pretrained
-        )
-    kind = {"3d": PatchTokenizer, "3dBN": BatchNormTokenizer}[model.preprocess_mode]
-    return kind(
-        in_channels=in_channels,
+def _tokenizer(config: Config) -> Any:
+    model = config.model
+    return make(
+        kinds.TOKENIZERS[model.preprocess_mode],
+        in_channels=_in_channels(config),
         dim=model.dim,
         patch_size=model.patch_size,
         stride=model.patch_stride or model.patch_size,
         border=model.border,
+        pretrained=model.resnet_pretrained,
     )
 
 
-def _summarizer(config: Config) -> str:
-    return "attention" if config.model.memory_mode == "TL-MHA" else "token_learner"
+def _noise(model: ModelConfig) -> Callable[[Tensor], Tensor] | None:
+    path = kinds.NOISES[model.noise]
+    return kinds.find(path) if path else None
 
 
-def _process(config: Config, *, num_tokens: int, num_neighbours: int) -> nn.Module:
-    mdu = _mdu(config, num_tokens=num_tokens)
-    if not config.model.mark_neighbours or num_neighbours < 2:
-        return mdu
-    marks = NeighbourMarks(num_neighbours=num_neighbours, dim=config.model.dim)
-    return nn.Sequential(marks, mdu)
-
-
-def _mdu(config: Config, *, num_tokens: int) -> nn.Module:
-    model = config.model
-    common = {
-        "dim": model.dim,
-        "depth": model.depth,
-        "mlp_ratio": model.mlp_ratio,
-        "dropout": model.drop_r,
-        "share_layers": model.share_layers,
-        "drop_path": model.drop_path,
-    }
-    if model.process_unit == "mixer":
-        return MixerMDU(num_tokens=num_tokens, **common)
-    if model.process_unit == "mlp":
-        return MLPMDU(**common)
-    return TransformerMDU(num_heads=model.num_heads, norm=model.norm, **common)
-
-
-def _write(config: Config, *, unit_tokens: int, **shape: int) -> nn.Module | None:
-    model = config.model
-    if model.memory_mode == "none":
-        return None
-    if model.memory_mode == "TL-AddErase":
-        return EraseAddWrite(dim=model.dim, unit_tokens=unit_tokens)
-    return SummarizingWrite(
+def _summarizer(model: ModelConfig, num_tokens: int) -> nn.Module:
+    return make(
+        kinds.MEMORY_MODES[model.memory_mode].summarizer,
         dim=model.dim,
-        unit_tokens=unit_tokens,
-        summarizer=_summarizer(config),
+        num_tokens=num_tokens,
+        num_heads=model.num_heads,
+        dropout=model.drop_r,
+    )
+
+
+def _process(model: ModelConfig, *, num_tokens: int, num_neighbours: int) -> nn.Module:
+    mdu = make(
+        kinds.PROCESS_UNITS[model.process_unit],
+        dim=model.dim,
+        num_tokens=num_tokens,
+        depth=model.depth,
+        num_heads=model.num_heads,
+        mlp_ratio=model.mlp_ratio,
+        dropout=model.drop_r,
+        norm=model.norm,
+        share_layers=model.share_layers,
+        drop_path=model.drop_path,
+    )
+    if not model.mark_neighbours or num_neighbours < 2:
+        return mdu
+    return nn.Sequential(NeighbourMarks(num_neighbours=num_neighbours, dim=model.dim), mdu)
+
+
+def _write(model: ModelConfig, **shape: int) -> nn.Module | None:
+    path = kinds.MEMORY_MODES[model.memory_mode].write
+    if path is None:
+        return None
+    return make(
+        path,
+        dim=model.dim,
+        make_summarizer=partial(_summarizer, model),
         num_heads=model.num_heads,
         positions=model.write_use_positional_embedding,
         dropout=model.drop_r,
@@ -161,7 +188,7 @@ def _write(config: Config, *, unit_tokens: int, **shape: int) -> nn.Module | Non
 
 def _initialise(machine: LMTTM, keep: nn.Module | None) -> None:
     """Xavier-uniform weights and zero biases, as published, but for pretrained weights."""
-    kept = set(keep.backbone.modules()) if keep else set()
+    kept = set(keep.modules()) if keep else set()
     for module in machine.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d) and module not in kept:
             nn.init.xavier_uniform_(module.weight)

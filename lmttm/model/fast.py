@@ -9,7 +9,8 @@ A summarizer looks at tokens one by one (`embed`) before it joins them (`pool`).
 - for the write, where a unit's position depends on its slot (current, past, next), its
   products are taken once, and the positions' added behind them (`lmttm.sums`).
 
-Outputs and gradients are those of `model.walk`, which mirrors the equations.
+Outputs and gradients are those of `machine.walk`, which mirrors the equations, for the reads,
+writes and summarizers that this file was written for; see `lmttm.model.fits`.
 """
 
 from collections.abc import Sequence
@@ -20,14 +21,14 @@ from torch import Tensor, nn
 from lmttm.model.memory import neighbours, next_unit
 from lmttm.model.summarizers import Embedded
 from lmttm.model.sums import make_sums
-from lmttm.model.write import SummarizingWrite
+from lmttm.model.write import EraseAddWrite, SummarizingWrite
 
 
 def walk(cell: nn.Module, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """Takes all steps; see `model.walk`.
+    """Takes all steps; see `machine.walk`.
 
     Args:
-        cell: One step (`model.Cell`).
+        cell: One step; must fit (`lmttm.model.fits`).
         inputs: Input tokens `(b t n d)`.
         memory: The initial memory `(b k m d)`.
 
@@ -98,9 +99,9 @@ class _EmbeddedWrite:
 
 
 class _PlainWrite:
-    """A write that needs nothing beforehand."""
+    """`EraseAddWrite`, which needs nothing beforehand and has no use for the units."""
 
-    def __init__(self, write: nn.Module, inputs: Tensor) -> None:
+    def __init__(self, write: EraseAddWrite, inputs: Tensor) -> None:
         self.write = write
         self.inputs = inputs
 

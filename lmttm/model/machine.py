@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lmttm.model import fast
 from lmttm.model.cell import Cell
+from lmttm.model.fits import fits
 from lmttm.model.memory import InitialMemory
 from lmttm.model.trace import Trace
 
@@ -34,7 +35,8 @@ class LMTTM(nn.Module):
             classified.
         dim: Width of a token, d.
         num_classes: Classes.
-        fast: Whether the steps are taken in the form that saves arithmetic.
+        fast: Whether the steps are taken in the form that saves arithmetic, if it fits
+            the cell; see `lmttm.model.fits`.
 
     Source: Wei et al., doi 10.1016/j.cmpb.2025.108640. With a single unit it is the Token
     Turing Machine, arXiv 2211.09119.
@@ -74,7 +76,8 @@ class LMTTM(nn.Module):
         """
         inputs = self.tokenizer(volumes)
         memory = self.initial_memory(volumes.shape[0])
-        outputs, memory = (fast.walk if self.fast else walk)(self.cell, inputs, memory)
+        take_steps = fast.walk if self.fast and fits(self.cell) else walk
+        outputs, memory = take_steps(self.cell, inputs, memory)
         seen = self.pool(outputs)  # b t d
         return Trace(
             logits=self.classifier(seen.mean(dim=1)),

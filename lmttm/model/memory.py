@@ -1,9 +1,9 @@
 """The ring of memory units: which are read at a step, which is replaced, how it starts."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
-
-from lmttm.model.noise import noise_like
 
 
 def neighbours(step: int, *, num_units: int, radius: int) -> list[int]:
@@ -33,6 +33,9 @@ def replace(memory: Tensor, unit: int, tokens: Tensor) -> Tensor:
     return torch.cat([memory[:, :unit], tokens[:, None], memory[:, unit + 1 :]], dim=1)
 
 
+NOISE_SCALE = 0.2
+
+
 class InitialMemory(nn.Module):
     """What the memory of every volume starts from.
 
@@ -42,7 +45,8 @@ class InitialMemory(nn.Module):
         dim: Width of a token, d.
         start: `zeros`; `learned`, a parameter; or `carried`, a buffer that the training
             loop fills by `store`. The last is the published `load_memory_tokens`.
-        noise: Mode of the noise on a carried memory, in training only; see `noise_like`.
+        noise: Draws noise like a tensor (`lmttm.model.noise`): 0.2 of it comes on top of a carried
+            memory, in training only. None: no noise.
 
     Source: section 3 of the paper. The published code takes one batch's final memory,
     volume by volume, into the next batch and into validation, and adds the noise in
@@ -50,7 +54,13 @@ class InitialMemory(nn.Module):
     """
 
     def __init__(
-        self, *, num_units: int, unit_tokens: int, dim: int, start: str, noise: str
+        self,
+        *,
+        num_units: int,
+        unit_tokens: int,
+        dim: int,
+        start: str,
+        noise: Callable[[Tensor], Tensor] | None,
     ) -> None:
         super().__init__()
         self.start = start
@@ -67,8 +77,8 @@ class InitialMemory(nn.Module):
         """The memory `(b k m d)` that a batch of b volumes starts from."""
         origin = self.learned_memory if self.start == "learned" else self.carried_memory
         memory = origin.expand(batch, -1, -1, -1)
-        if self.start == "carried" and self.noise != "none" and self.training:
-            memory = memory + noise_like(memory, self.noise)
+        if self.start == "carried" and self.noise and self.training:
+            memory = memory + NOISE_SCALE * self.noise(memory)
         return memory
 
     @torch.no_grad()
@@ -85,8 +95,7 @@ class InitialMemory(nn.Module):
         """
         if self.start != "carried":
             return
-        # Units 1, 2, ... in turn: one slice, since a list of them would be copied from the host.
         num_units = len(self.carried_memory)
-        written = slice(1, num_steps + 1) if num_steps < num_units else slice(None)
+        written = sorted({next_unit(step, num_units=num_units) for step in range(num_steps)})
         kept, new = self.carried_memory[written], mean[written]
         self.carried_memory[written] = torch.where(sound & new.isfinite().all(), new, kept)

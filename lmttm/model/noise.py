@@ -1,59 +1,34 @@
-"""Noise on a carried memory: the published laws, drawn where the memory lies.
+"""Noise on a carried memory: each function draws a tensor like the one that it is given.
 
-`torch.distributions` has the same laws, but checks its arguments by reading them back, for which
-the host would wait for the device in every step.
+The distributions are the published ones, before `InitialMemory` scales them.
 """
 
 import torch
 from torch import Tensor
-
-NOISE_SCALE = 0.2
-
-
-def noise_like(memory: Tensor, mode: str) -> Tensor:
-    """Fresh noise for a memory.
-
-    Args:
-        memory: Any shape.
-        mode: none, normal, uniform, laplace, exponential, gamma or poisson.
-
-    Returns:
-        Noise of the same shape, scaled by 0.2.
-    """
-    return NOISE_SCALE * _LAWS[mode](memory)
+from torch.distributions import Exponential, Gamma, Laplace, Poisson
 
 
 def uniform(memory: Tensor) -> Tensor:
-    """Uniform from -0.5 to 0.5."""
+    """From -0.5 to 0.5."""
     return torch.rand_like(memory) - 0.5
 
 
 def laplace(memory: Tensor) -> Tensor:
-    """Laplace of location 10 and scale 10: an exponential to either side."""
-    return 10 + 10 * (exponential(memory) - exponential(memory))
+    """Around 10, with scale 10."""
+    ten = memory.new_tensor(10.0)
+    return Laplace(ten, ten).sample(memory.shape)
 
 
 def exponential(memory: Tensor) -> Tensor:
-    """Exponential of rate 1."""
-    return torch.empty_like(memory).exponential_()
+    """With rate 1."""
+    return Exponential(memory.new_tensor(1.0)).sample(memory.shape)
 
 
 def gamma(memory: Tensor) -> Tensor:
-    """Gamma of shape 2 and scale 2: the sum of two exponentials."""
-    return 2 * (exponential(memory) + exponential(memory))
+    """With shape 2 and scale 2, which is a rate of 1/2."""
+    return Gamma(memory.new_tensor(2.0), memory.new_tensor(0.5)).sample(memory.shape)
 
 
 def poisson(memory: Tensor) -> Tensor:
-    """Poisson of rate 2."""
-    return torch.poisson(torch.full_like(memory, 2.0))
-
-
-_LAWS = {
-    "none": torch.zeros_like,
-    "normal": torch.randn_like,
-    "uniform": uniform,
-    "laplace": laplace,
-    "exponential": exponential,
-    "gamma": gamma,
-    "poisson": poisson,
-}
+    """With rate 2."""
+    return Poisson(memory.new_tensor(2.0)).sample(memory.shape)

@@ -1,10 +1,11 @@
 """Read: what the machine takes from its memory, and from the input, at a step."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from lmttm.model.layers import Positions
-from lmttm.model.summarizers import make_summarizer
 
 
 class NeighbourMarks(nn.Module):
@@ -41,10 +42,8 @@ class TriTemporalRead(nn.Module):
         unit_tokens: Tokens of a memory unit, m; 0 where there is no memory.
         input_tokens: Input tokens of a step, n.
         read_tokens: Tokens that the read of one unit returns, r.
-        summarizer: `token_learner`, or `attention` (memory mode `TL-MHA`).
-        num_heads: Heads of the attention.
+        make_summarizer: Number of tokens that come out -> a summarizer.
         positions: Whether a learned position table is added.
-        dropout: Dropout of the summarizer, in [0, 1).
 
     Source: T-TMC module of the paper. The published code draws its position numbers anew
     at each forward pass, and reads a single unit three times.
@@ -57,17 +56,13 @@ class TriTemporalRead(nn.Module):
         unit_tokens: int,
         input_tokens: int,
         read_tokens: int,
-        summarizer: str,
-        num_heads: int,
+        make_summarizer: Callable[[int], nn.Module],
         positions: bool,
-        dropout: float,
     ) -> None:
         super().__init__()
         num_tokens = unit_tokens + input_tokens
         self.positions = Positions(num_tokens=num_tokens, dim=dim) if positions else nn.Identity()
-        self.summarize = make_summarizer(
-            summarizer, dim=dim, num_tokens=read_tokens, num_heads=num_heads, dropout=dropout
-        )
+        self.summarize = make_summarizer(read_tokens)
 
     def forward(self, units: list[Tensor], inputs: Tensor) -> Tensor:
         """Reads.

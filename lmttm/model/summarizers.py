@@ -122,16 +122,3 @@ def _weighted_sum(scores: list[Tensor], parts: Sequence[Embedded]) -> Tensor:
     weights = torch.cat(scores, dim=-1).softmax(dim=-1).split(lengths, dim=-1)
     sums = [w @ values for w, (_, values) in zip(weights, parts, strict=True)]
     return functools.reduce(torch.add, sums)
-
-
-def make_summarizer(
-    kind: str, *, dim: int, num_tokens: int, num_heads: int, dropout: float
-) -> TokenLearner | AttentionSummarizer:
-    """The summarizer of a kind: `token_learner` or `attention`."""
-    if kind == "token_learner":
-        return TokenLearner(dim=dim, num_tokens=num_tokens, dropout=dropout)
-    if kind == "attention":
-        return AttentionSummarizer(
-            dim=dim, num_tokens=num_tokens, num_heads=num_heads, dropout=dropout
-        )
-    raise ValueError(f"summarizer must be token_learner or attention, got {kind!r}")

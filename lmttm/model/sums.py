@@ -89,12 +89,14 @@ class AttentionSums:
         return keys + keys_of_places, values + values_of_places
 
 
+_KINDS = {TokenLearner: TokenLearnerSums, AttentionSummarizer: AttentionSums}
+
+
 def make_sums(
     summarizer: TokenLearner | AttentionSummarizer, places: Tensor
 ) -> TokenLearnerSums | AttentionSums:
-    """The sums of tokens and positions `(s n d)` for a summarizer."""
-    kind = TokenLearnerSums if isinstance(summarizer, TokenLearner) else AttentionSums
-    return kind(summarizer, places)
+    """The sums of tokens and positions `(s n d)` for a summarizer of exactly these classes."""
+    return _KINDS[type(summarizer)](summarizer, places)
 
 
 def _centred(tokens: Tensor) -> Tensor:

@@ -1,10 +1,11 @@
 """Write: one unit of the memory is made anew from what the step saw."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from lmttm.model.layers import Positions
-from lmttm.model.summarizers import make_summarizer
 
 
 class SummarizingWrite(nn.Module):
@@ -16,10 +17,8 @@ class SummarizingWrite(nn.Module):
         num_neighbours: Units that the step read, u.
         input_tokens: Input tokens of a step, n.
         output_tokens: Output tokens of a step, u * r.
-        summarizer: `token_learner`, or `attention` (memory mode `TL-MHA`).
-        num_heads: Heads of the attention.
+        make_summarizer: Number of tokens that come out -> a summarizer.
         positions: Whether a learned position table is added.
-        dropout: Dropout of the summarizer, in [0, 1).
 
     Source: memory write of the paper, modes `TL` and `TL-MHA`.
     """
@@ -32,19 +31,15 @@ class SummarizingWrite(nn.Module):
         num_neighbours: int,
         input_tokens: int,
         output_tokens: int,
-        summarizer: str,
-        num_heads: int,
+        make_summarizer: Callable[[int], nn.Module],
         positions: bool,
-        dropout: float,
     ) -> None:
         super().__init__()
         self.num_neighbours = num_neighbours
         self.output_tokens = output_tokens
         num_tokens = num_neighbours * unit_tokens + input_tokens + output_tokens
         self.positions = Positions(num_tokens=num_tokens, dim=dim) if positions else nn.Identity()
-        self.summarize = make_summarizer(
-            summarizer, dim=dim, num_tokens=unit_tokens, num_heads=num_heads, dropout=dropout
-        )
+        self.summarize = make_summarizer(unit_tokens)
 
     def forward(
         self, units: list[Tensor], target: Tensor, inputs: Tensor, outputs: Tensor

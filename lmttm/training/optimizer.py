@@ -1,19 +1,24 @@
 """Optimizers, and the learning rate of each step."""
 
+import inspect
 import math
 
 import torch
 from torch import nn
 
+from lmttm.config.kinds import OPTIMIZERS, find
+
 
 def make_optimizer(
     model: nn.Module, *, name: str, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Torch's optimizer of that name (Adam, AdamW or RMSprop) over a model's parameters."""
+    """The optimizer that `lmttm.config.kinds` lists under a name, over a model's parameters."""
+    kind = find(OPTIMIZERS[name])
     parameters = list(model.parameters())
     # The fused form can leave a step out without the host's knowing: see `Trainer`.
-    fused = {"fused": True} if parameters[0].is_cuda and name != "RMSprop" else {}
-    return getattr(torch.optim, name)(parameters, lr=lr, weight_decay=weight_decay, **fused)
+    can_fuse = "fused" in inspect.signature(kind).parameters
+    fused = {"fused": True} if parameters[0].is_cuda and can_fuse else {}
+    return kind(parameters, lr=lr, weight_decay=weight_decay, **fused)
 
 
 def warmup_length(warmup: int | float, total_steps: int) -> int:

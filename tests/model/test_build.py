@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lmttm.config.files import CONFIG_DIR, load_config
+from lmttm.config.kinds import MEMORY_MODES, NOISES, PROCESS_UNITS, TOKENIZERS
 from lmttm.config.schema import Config
 from lmttm.errors import InputError
 from lmttm.model.build import build_model
@@ -20,9 +21,6 @@ def tiny_model(*overrides, seed=0):
 
 
 SHIPPED = sorted(path.name for path in CONFIG_DIR.glob("*.json"))
-
-
-NOISES = ["none", "normal", "uniform", "laplace", "exponential", "gamma", "poisson"]
 
 
 def check_training_step(model, config: Config):
@@ -57,9 +55,9 @@ COMBINATIONS = [
     (*combination, STARTS[number % len(STARTS)])
     for number, combination in enumerate(
         itertools.product(
-            ["3d", "3dBN", "resnet18"],
-            ["TL", "TL-MHA", "TL-AddErase", "none"],
-            ["transformer", "mixer", "mlp"],
+            TOKENIZERS,
+            MEMORY_MODES,
+            PROCESS_UNITS,
             ["lmttm", "ttm"],
             ["shared", "separate"],
         )
@@ -87,7 +85,7 @@ def test_every_combination_trains(tokenizer, memory, mdu, kind, layers, start):
     model = build_model(config)
     volumes, trace = check_training_step(model, config)
 
-    num_units = 0 if memory == "none" else {"lmttm": 4, "ttm": 1}[kind]
+    num_units = {"lmttm": 4, "ttm": 1}[kind] if MEMORY_MODES[memory].write else 0
     unit_tokens = 8 // num_units if num_units else 0
     assert trace.memory.shape == (2, num_units, unit_tokens, 16)
     with torch.no_grad():
@@ -184,7 +182,7 @@ CHANGES = [
 
 
 def anatomy(*overrides):
-    """Names and shapes of a model's weights, and the plain attributes of its modules."""
+    """Names and shapes of a model's weights, and what is plain in its modules."""
     small = ["model.dim=16", "model.memory_tokens_size=8", "model.num_heads=2"]
     model = build_model(load_config("base.json", [*small, "model.patch_size=7", *overrides]))
     weights = {name: tuple(value.shape) for name, value in model.state_dict().items()}
@@ -192,7 +190,7 @@ def anatomy(*overrides):
         (name, key, value)
         for name, module in model.named_modules()
         for key, value in vars(module).items()
-        if isinstance(value, int | float | str | tuple)
+        if isinstance(value, int | float | str | tuple) or callable(value)
     ]
     return weights, plain
 

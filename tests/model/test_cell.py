@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from lmttm.config.files import load_config
+from lmttm.config.kinds import MEMORY_MODES
 from lmttm.model.build import build_model
 from lmttm.model.cell import Cell
 from tests.conftest import TINY
@@ -73,7 +74,7 @@ def test_a_step_changes_the_next_unit_only():
 
 @pytest.mark.parametrize("num_blocks", [1, 2, 3, 8])
 @pytest.mark.parametrize("radius", [0, 1, 2, 5])
-@pytest.mark.parametrize("mode", ["TL", "TL-MHA", "TL-AddErase"])
+@pytest.mark.parametrize("mode", [name for name, mode in MEMORY_MODES.items() if mode.write])
 def test_any_number_of_units_and_any_radius(num_blocks, radius, mode):
     overrides = [f"model.num_blocks={num_blocks}", f"model.radius={radius}"]
     overrides += [f"model.memory_mode={mode}", "model.memory_tokens_size=24", "model.patch_size=2"]

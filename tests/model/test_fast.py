@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from lmttm.config.files import load_config
+from lmttm.config.kinds import MEMORY_MODES, PROCESS_UNITS
 from lmttm.data import phantoms
 from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split
@@ -18,9 +19,7 @@ from tests.conftest import TINY
 
 VARIANTS = [
     (*rest, kind, units, radius)
-    for rest in itertools.product(
-        ["TL", "TL-MHA", "TL-AddErase", "none"], ["transformer", "mixer", "mlp"], ["true", "false"]
-    )
+    for rest in itertools.product(MEMORY_MODES, PROCESS_UNITS, ["true", "false"])
     for kind, units, radius in [("lmttm", 4, 1), ("ttm", 4, 1), ("lmttm", 2, 2), ("lmttm", 3, 0)]
 ]
 
@@ -74,7 +73,7 @@ def test_outputs_and_gradients_agree_in_float64(memory, mdu, positions, kind, un
     check(overrides, torch.float64, 1e-9)
 
 
-@pytest.mark.parametrize("memory", ["TL", "TL-MHA", "TL-AddErase", "none"])
+@pytest.mark.parametrize("memory", MEMORY_MODES)
 def test_outputs_and_gradients_agree_in_float32(memory):
     overrides = [f"model.memory_mode={memory}", "model.memory_start=learned", "model.patch_size=4"]
     check(overrides, torch.float32, 1e-4)

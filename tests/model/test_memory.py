@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from lmttm.config.files import load_config
+from lmttm.config.kinds import NOISES, find
 from lmttm.model.build import build_model
 from lmttm.model.memory import InitialMemory, neighbours, next_unit, replace
 from tests.conftest import TINY
-
-NOISES = ["normal", "uniform", "laplace", "exponential", "gamma", "poisson"]
 
 YES = torch.tensor(True)
 
@@ -40,7 +39,7 @@ def test_replace_changes_one_unit_only():
             assert torch.equal(new[:, other], expected)
 
 
-def initial(start="carried", noise="none"):
+def initial(start="carried", noise=None):
     return InitialMemory(num_units=3, unit_tokens=2, dim=4, start=start, noise=noise)
 
 
@@ -83,17 +82,17 @@ def test_other_starts_carry_nothing(start):
     assert memory(1).shape == (1, 3, 2, 4)
 
 
-@pytest.mark.parametrize("mode", NOISES)
-def test_noise_is_fresh_for_each_volume_and_off_in_evaluation(mode):
+@pytest.mark.parametrize("path", [path for path in NOISES.values() if path])
+def test_noise_is_fresh_for_each_volume_and_off_in_evaluation(path):
     """Guards against noise that stays on in evaluation."""
-    memory = initial(noise=mode)
+    memory = initial(noise=find(path))
     drawn = memory(2)
     assert not torch.equal(drawn[0], drawn[1])
     memory.eval()
     assert not memory(2).any()
 
 
-@pytest.mark.parametrize("mode", ["none", *NOISES])
+@pytest.mark.parametrize("mode", NOISES)
 def test_carried_memory_stays_bounded(mode):
     """Guards against a memory that grows without bound: 50 epochs' worth of updates."""
     overrides = [*TINY, "model.memory_start=carried", f"model.load_memory_add_noise_mode={mode}"]

@@ -5,6 +5,7 @@ import torch
 from lmttm.config.files import load_config
 from lmttm.model.build import build_model
 from lmttm.model.read import NeighbourMarks, TriTemporalRead
+from lmttm.model.summarizers import TokenLearner
 from tests.conftest import TINY
 
 
@@ -14,10 +15,8 @@ def build(unit_tokens=3, **changes):
         "unit_tokens": unit_tokens,
         "input_tokens": 5,
         "read_tokens": 2,
-        "summarizer": "token_learner",
-        "num_heads": 2,
+        "make_summarizer": lambda j: TokenLearner(dim=8, num_tokens=j, dropout=0.0),
         "positions": True,
-        "dropout": 0.0,
     }
     return TriTemporalRead(**(settings | changes))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from lmttm.model.summarizers import TokenLearner
 from lmttm.model.write import EraseAddWrite, SummarizingWrite
 from tests import reference
 
@@ -14,10 +15,8 @@ def test_summary_sees_units_inputs_and_outputs_in_this_order():
         num_neighbours=2,
         input_tokens=5,
         output_tokens=4,
-        summarizer="token_learner",
-        num_heads=2,
+        make_summarizer=lambda j: TokenLearner(dim=8, num_tokens=j, dropout=0.0),
         positions=True,
-        dropout=0.0,
     ).double()
     torch.nn.init.normal_(write.positions.table)
     units = list(torch.rand(2, 2, 3, 8, dtype=torch.float64))
