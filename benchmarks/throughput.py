@@ -25,7 +25,7 @@ from lmttm.device import describe, make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
-from lmttm.report.figures import BLUE, ORANGE, save
+from lmttm.report.style import BLUE, ORANGE, save
 from lmttm.storage import write_text
 from lmttm.sweeps.plan import cost
 from lmttm.training.setup import make_trainer

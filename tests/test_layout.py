@@ -72,7 +72,7 @@ def test_the_parser_finds_every_kind_of_import():
 import lmttm.errors as faults
 from lmttm.runs import folder, nothing
 from ..config.schema import Config
-from . import figures
+from . import curves
 
 def late():
     from lmttm.model.build import build_model
@@ -81,7 +81,7 @@ def late():
     modules = dict.fromkeys(
         [
             *("lmttm.errors", "lmttm.runs", "lmttm.runs.folder", "lmttm.config.schema"),
-            *("lmttm.report.figures", "lmttm.model.build"),
+            *("lmttm.report.curves", "lmttm.model.build"),
         ],
         Path(),
     )

@@ -55,13 +55,14 @@ def _sweep(args: argparse.Namespace) -> int:
     )
     if found.rows:
         print(f"\n{found.table}\nwritten to {found.folder}: results.csv, results.md, results.png")
-    for name, error in found.failures.items():
-        log = found.folder / "logs" / f"{name}.log"
-        print(f"trial {name} failed: {error} (see {log})", file=sys.stderr)
-    if found.interrupted:
+    for error in dict.fromkeys(found.failures.values()):
+        names = [name for name, reason in found.failures.items() if reason == error]
+        log = found.folder / "logs" / f"{names[0]}.log"
+        others = f" and {len(names) - 1} others" if len(names) > 1 else ""
+        print(f"trial {names[0]}{others} failed: {error} (see {log})", file=sys.stderr)
+    if found.exit_code > 128:
         print("interrupted; the same command continues the sweep", file=sys.stderr)
-        return 130
-    return 1 if found.failures else 0
+    return found.exit_code
 
 
 if __name__ == "__main__":

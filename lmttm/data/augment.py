@@ -144,7 +144,7 @@ class Augment:
 
     def _mixed(self, volumes: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         partner = torch.randperm(len(volumes), device=volumes.device)
-        share = _beta(self.mixup, volumes)
+        share = _beta(self.mixup)
         return share * volumes + (1 - share) * volumes[partner], (partner, share)
 
 
@@ -183,7 +183,7 @@ def _turn(angles: Tensor, first: int, second: int) -> Tensor:
     return matrices
 
 
-def _beta(alpha: float, like: Tensor) -> Tensor:
-    """A number from Beta(alpha, alpha), on the device of `like`."""
-    parameter = torch.full((), alpha, device=like.device)
-    return torch.distributions.Beta(parameter, parameter).sample()
+def _beta(alpha: float) -> Tensor:
+    """A number from Beta(alpha, alpha), on the host, whence an operation takes it as it is."""
+    parameter = torch.tensor(alpha)
+    return torch.distributions.Beta(parameter, parameter, validate_args=False).sample()

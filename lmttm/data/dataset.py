@@ -46,7 +46,7 @@ class Split:
             distances=distances,
         )
 
-    def inputs(self, chosen: Tensor) -> Tensor:
+    def inputs(self, chosen: Tensor | slice) -> Tensor:
         """What the model takes for some of the volumes, `(b c D H W)`; see `prepare`."""
         distances = None if self.distances is None else self.distances[chosen]
         return _stack(self.images[chosen], distances)

@@ -65,8 +65,15 @@ def _refolded(dataset: Dataset, config: Config) -> Dataset:
     return replace(dataset, splits=dataset.splits | drawn)
 
 
-def class_names(dataset_name: str) -> tuple[str, ...]:
-    """The names of a data set's classes, in the order of the labels."""
+def class_names(dataset_name: str, size: int = 28) -> tuple[str, ...]:
+    """The names of a data set's classes, in the order of the labels.
+
+    Args:
+        dataset_name: Its name, or the path of one of your own, which is read for it.
+        size: Edge of its volumes, in voxels.
+    """
+    if is_own(dataset_name):
+        return _own(Path(dataset_name), size).class_names
     return _source(dataset_name).class_names
 
 

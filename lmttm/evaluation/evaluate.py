@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lmttm.data.dataset import Split, batches
+from lmttm.data.dataset import Split
 
 
 @torch.no_grad()
@@ -33,14 +33,14 @@ def evaluate(
     """
     model.eval()
     logits = []
-    for chosen in tqdm(
-        list(batches(len(split), batch_size)),
+    for start in tqdm(
+        range(0, len(split), batch_size),
         desc=split.name,
         unit="batch",
         leave=False,
         dynamic_ncols=True,
         disable=not progress,
     ):
-        volumes = split.inputs(chosen.to(split.images.device))
+        volumes = split.inputs(slice(start, start + batch_size))
         logits.append(torch.stack([model(volumes.flip(axes)) for axes in flips]).mean(dim=0))
     return torch.cat(logits).float().cpu()

@@ -1,12 +1,14 @@
-"""How a machine came to its answer for a volume: where it looked, what moved it.
+"""How a machine came to its answer for a volume: where its reads attended, what moved it.
 
 Everything is taken from the plain form of the steps; the results are plain tensors.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from lmttm.model.machine import LMTTM
 from lmttm.model.memory import neighbours
@@ -17,12 +19,14 @@ class Explanation(NamedTuple):
 
     probabilities: Tensor  # (b classes): the answer
     running: Tensor  # (b t classes): the answer if the volume ended with that step
-    token_attention: Tensor  # (b u*r D H W): how much each read token looked at each voxel
+    token_attention: Tensor  # (b u*r D H W): the attention of each read token to each voxel
     attention: Tensor  # (b D H W): the mean of it over the read tokens
-    shares: Tensor  # (b t u+1): of that looking, what fell on each neighbour (current, past,
-    # next, ...) and, last, on the input
-    step_effects: Tensor  # (b t): what the logit of the answer loses with an empty slab
-    unit_effects: Tensor  # (b u): what it loses when a neighbour reads as zeros at every step
+    shares: Tensor  # (b t u+1): of all attention, the shares of the neighbours (current, past,
+    # next, ...) and, last, of the input
+    without_step: Tensor  # (b t classes): the answer with an empty slab
+    without_unit: Tensor  # (b u classes): the answer if a neighbour reads as zeros at every step
+    step_effects: Tensor  # (b t): by how much the log-odds of the answer fall with an empty slab
+    unit_effects: Tensor  # (b u): by how much they fall without a neighbour
 
 
 @torch.no_grad()
@@ -41,37 +45,41 @@ def explain(model: LMTTM, volumes: Tensor) -> Explanation:
     tokens = model.tokenizer(volumes)
     empty = model.tokenizer(torch.zeros_like(volumes))
     logits, step_logits = _answer(model, tokens)
-    answers = logits.argmax(dim=1)
+    predicted = F.one_hot(logits.argmax(dim=1), logits.shape[1]).to(logits)
+    weights = predicted - (1 - predicted) / (logits.shape[1] - 1)
 
     def margin(logits: Tensor) -> Tensor:
-        own = logits.gather(1, answers[:, None])[:, 0]
-        return own - (logits.sum(dim=1) - own) / (logits.shape[1] - 1)
+        return torch.einsum("b...c,bc->b...", logits, weights)
 
-    step_effects = []
-    for step in range(tokens.shape[1]):
-        without = tokens.clone()
-        without[:, step] = empty[:, step]
-        step_effects.append(margin(logits) - margin(_answer(model, without)[0]))
-    slots = _slots(model)
-    unit_effects = [
-        margin(logits) - margin(_answer(model, tokens, blank=slot)[0]) for slot in range(slots)
-    ]
-    looks, shares = _looking(model, tokens)
+    without_step = torch.stack(
+        [_answer(model, _blanked(tokens, empty, step))[0] for step in range(tokens.shape[1])], dim=1
+    )
+    without_unit = [_answer(model, tokens, blank=slot)[0] for slot in range(_slots(model))]
+    unit_logits = torch.stack([*without_unit, logits], dim=1)[:, :-1]  # also of no unit
+    looks, shares = _attention(model, tokens)
     token_attention = torch.stack(
         [model.tokenizer.to_voxels(look, volumes.shape[2:]) for look in looks.unbind(dim=2)], dim=1
     )
     counts = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)[:, None]
+    whole = margin(logits)[:, None]
     return Explanation(
         probabilities=logits.softmax(dim=1),
         running=(step_logits.cumsum(dim=1) / counts).softmax(dim=2),
         token_attention=token_attention,
         attention=token_attention.mean(dim=1),
         shares=shares,
-        step_effects=torch.stack(step_effects, dim=1),
-        unit_effects=torch.stack(unit_effects, dim=1)
-        if slots
-        else logits.new_zeros(len(logits), 0),
+        without_step=without_step.softmax(dim=2),
+        without_unit=unit_logits.softmax(dim=2),
+        step_effects=whole - margin(without_step),
+        unit_effects=whole - margin(unit_logits),
     )
+
+
+def _blanked(tokens: Tensor, empty: Tensor, step: int) -> Tensor:
+    """The tokens with those of an empty volume in the place of one slab's."""
+    result = tokens.clone()
+    result[:, step] = empty[:, step]
+    return result
 
 
 def _slots(model: LMTTM) -> int:
@@ -82,12 +90,14 @@ def _slots(model: LMTTM) -> int:
     return len(neighbours(0, num_units=num_units, radius=model.cell.radius))
 
 
-def _steps(model: LMTTM, tokens: Tensor, blank: int | None = None):
+def _steps(
+    model: LMTTM, tokens: Tensor, blank: int | None = None
+) -> Iterator[tuple[list[Tensor], Tensor]]:
     """Takes the steps one by one; gives what each read from, and its output tokens."""
     memory = model.initial_memory(len(tokens))
     num_units = memory.shape[1]
     for step in range(tokens.shape[1]):
-        near = []
+        near: list[int] = []
         if model.cell.write is not None:
             near = neighbours(step, num_units=num_units, radius=model.cell.radius)
         seen = memory
@@ -111,7 +121,7 @@ def _answer(model: LMTTM, tokens: Tensor, blank: int | None = None) -> tuple[Ten
     return model.classifier(seen.mean(dim=1)), model.classifier(seen)
 
 
-def _looking(model: LMTTM, tokens: Tensor) -> tuple[Tensor, Tensor]:
+def _attention(model: LMTTM, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """The summarizer's softmax weights.
 
     Of each read token on each input token, `(b t u*r n)`, and of all together in shares of

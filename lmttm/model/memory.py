@@ -96,6 +96,7 @@ class InitialMemory(nn.Module):
         if self.start != "carried":
             return
         num_units = len(self.carried_memory)
-        written = sorted({next_unit(step, num_units=num_units) for step in range(num_steps)})
+        # Units 1, 2, ... in turn: one slice, since a list of them would be copied from the host.
+        written = slice(1, num_steps + 1) if num_steps < num_units else slice(None)
         kept, new = self.carried_memory[written], mean[written]
         self.carried_memory[written] = torch.where(sound & new.isfinite().all(), new, kept)

@@ -1,34 +1,34 @@
-"""Noise on a carried memory: each function draws a tensor like the one that it is given.
+"""Noise on a carried memory: the published laws, drawn where the memory lies.
 
-The distributions are the published ones, before `InitialMemory` scales them.
+`torch.distributions` has the same laws, but checks its arguments by reading them back, for which
+the host would wait for the device in every step. Each function draws a tensor like the one that
+it is given, which `InitialMemory` scales.
 """
 
 import torch
 from torch import Tensor
-from torch.distributions import Exponential, Gamma, Laplace, Poisson
 
 
 def uniform(memory: Tensor) -> Tensor:
-    """From -0.5 to 0.5."""
+    """Uniform from -0.5 to 0.5."""
     return torch.rand_like(memory) - 0.5
 
 
 def laplace(memory: Tensor) -> Tensor:
-    """Around 10, with scale 10."""
-    ten = memory.new_tensor(10.0)
-    return Laplace(ten, ten).sample(memory.shape)
+    """Laplace of location 10 and scale 10: an exponential to either side."""
+    return 10 + 10 * (exponential(memory) - exponential(memory))
 
 
 def exponential(memory: Tensor) -> Tensor:
-    """With rate 1."""
-    return Exponential(memory.new_tensor(1.0)).sample(memory.shape)
+    """Exponential of rate 1."""
+    return torch.empty_like(memory).exponential_()
 
 
 def gamma(memory: Tensor) -> Tensor:
-    """With shape 2 and scale 2, which is a rate of 1/2."""
-    return Gamma(memory.new_tensor(2.0), memory.new_tensor(0.5)).sample(memory.shape)
+    """Gamma of shape 2 and scale 2: the sum of two exponentials."""
+    return 2 * (exponential(memory) + exponential(memory))
 
 
 def poisson(memory: Tensor) -> Tensor:
-    """With rate 2."""
-    return Poisson(memory.new_tensor(2.0)).sample(memory.shape)
+    """Poisson of rate 2."""
+    return torch.poisson(torch.full_like(memory, 2.0))

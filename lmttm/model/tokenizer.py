@@ -62,6 +62,14 @@ class PatchTokenizer(nn.Module):
         behind = [edge - got for edge, got in zip(shape, spread.shape[1:], strict=True)]
         return F.pad(spread, [side for missing in reversed(behind) for side in (0, missing)])
 
+    def slices(self, depth: int) -> list[tuple[int, int]]:
+        """The first and the last slice of each step's slab, in a volume of that depth."""
+        missing = self._missing(depth) if self.border == "pad" else 0
+        before = missing // 2
+        starts = range(-before, depth + missing - before - self.patch_size + 1, self.stride)
+        slabs = [(start, start + self.patch_size - 1) for start in starts]
+        return [(max(first, 0), min(last, depth - 1)) for first, last in slabs]
+
     def _missing(self, edge: int) -> int:
         """Voxels that an axis needs to end with a patch."""
         return -(edge - self.patch_size) % self.stride
@@ -159,6 +167,10 @@ class ResNetTokenizer(nn.Module):
         features = self.backbone(rearrange(volumes, "b c D H W -> (b D) c H W"))
         tokens = rearrange(features, "(b t) e h w -> b t (h w) e", b=volumes.shape[0])
         return self.project(tokens)
+
+    def slices(self, depth: int) -> list[tuple[int, int]]:
+        """The first and the last slice of each step, which are the same."""
+        return [(place, place) for place in range(depth)]
 
     def to_voxels(self, weights: Tensor, shape: torch.Size) -> Tensor:
         """Spreads weights of tokens `(b t n)` over the voxels `(b D H W)` that they cover."""

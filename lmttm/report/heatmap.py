@@ -1,77 +1,128 @@
 """Draws an explanation: heat maps over slices, and what each step and unit did."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmttm.report.figures import BLUE, COLOURS, short
+from lmttm.report.sentences import unit_names
+from lmttm.report.style import BLUE, RED, colour_of, dash_of, short
 from lmttm.storage import whole_file
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-def draw(volume: np.ndarray, found: Any, class_names: tuple[str, ...], title: str) -> Any:
+HEAT = "inferno"
+
+
+def draw(
+    volume: np.ndarray,
+    found: Any,
+    slabs: Sequence[tuple[int, int]],
+    class_names: Sequence[str],
+    title: str,
+) -> "Figure":
     """Draws an explanation of one volume.
 
     Args:
         volume: `(D H W)` uint8.
         found: An `Explanation` of the one volume, as arrays without the axis b.
+        slabs: The first and last slice of each step.
         class_names: The names of the classes.
         title: What stands above.
 
     Returns:
         A matplotlib figure: slices with the heat map over them, and below, step by step, the
-        probabilities, where the reads looked, and what each step and unit did.
+        probabilities, where the reads attended, and what each step and unit did.
     """
     from matplotlib.figure import Figure
 
-    num_steps = len(found.step_effects)
-    steps = np.arange(1, num_steps + 1)
-    figure = Figure(figsize=(12, 7.6), layout="constrained")
-    figure.suptitle(title)
+    num_steps = len(slabs)
+    figure = Figure(figsize=(12, 8.6), layout="constrained")
+    figure.suptitle(f"{title}\n{_answer(found, class_names)}", fontsize=11)
     above, below = figure.subfigures(2, 1, height_ratios=(1.05, 1))
     shown = np.linspace(0, num_steps - 1, min(num_steps, 10)).round().astype(int)
-    depth = len(volume) / num_steps
-    for panel, step in zip(above.subplots(2, 5).flat[: len(shown)], shown, strict=True):
-        place = int((step + 0.5) * depth)
-        _overlay(panel, volume, found.attention, place)
-        panel.set_title(f"step {step + 1}, D = {place}", fontsize=8)
-    for panel in above.axes[len(shown) :]:
+    panels = above.subplots(2, 5)
+    image = None
+    for panel, step in zip(panels.flat[: len(shown)], shown, strict=True):
+        place = sum(slabs[step]) // 2
+        image = _overlay(panel, volume, found.attention, place)
+        panel.set_title(f"slab {step + 1}: slice {place + 1} of {len(volume)}", fontsize=8)
+    for panel in panels.flat[len(shown) :]:
         panel.set_axis_off()
-
-    panels = below.subplots(1, 4, width_ratios=(1.2, 1.2, 1.2, 0.8))
-    for number, name in enumerate(class_names):
-        colour = COLOURS[number % len(COLOURS)]
-        panels[0].plot(steps, found.running[:, number], "o-", ms=3, color=colour, label=short(name))
-    panels[0].set_ylim(0, 1)
-    panels[0].set_title("probability after each step", fontsize=9)
-    bottom = np.zeros(num_steps)
-    for number, name in enumerate(_slot_names(found.shares.shape[1] - 1)):
-        colour = COLOURS[number % len(COLOURS)]
-        panels[1].bar(steps, found.shares[:, number], bottom=bottom, color=colour, label=name)
-        bottom += found.shares[:, number]
-    panels[1].set_ylim(0, 1)
-    panels[1].set_title("where the reads looked", fontsize=9)
-    panels[2].bar(steps, found.step_effects, color=BLUE)
-    panels[2].axhline(0, color="black", linewidth=0.8)
-    panels[2].set_title("logit lost without the slab", fontsize=9)
-    names = _slot_names(len(found.unit_effects))[:-1]
-    panels[3].bar(names, found.unit_effects, color=BLUE)
-    panels[3].axhline(0, color="black", linewidth=0.8)
-    panels[3].set_title("... without the unit", fontsize=9)
-    panels[3].tick_params(axis="x", labelsize=8)
-    for panel in panels[:3]:
-        panel.set_xlabel("step", fontsize=8)
-        panel.xaxis.get_major_locator().set_params(integer=True)
-    for panel in panels[:2]:
-        handles = panel.get_legend_handles_labels()[0]
-        if len(handles) <= 6:
-            columns = min(len(handles), 2)
-            panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns)
+    above.colorbar(image, ax=panels, shrink=0.8, label="attention of the reads, 1: its largest")
+    answer_plots(below.subplots(1, 4, width_ratios=(1.2, 1.2, 1.2, 0.8)), found, class_names)
     return figure
 
 
-def draw_tokens(volume: np.ndarray, found: Any, title: str) -> Any:
-    """Draws where each read token looked, all slabs together.
+def answer_plots(
+    panels: Sequence["Axes"], found: Any, class_names: Sequence[str], *, size: float = 9
+) -> None:
+    """Draws into four panels how the answer formed and what it hung on.
+
+    Args:
+        panels: For the probabilities, the attention, the slabs and the units.
+        found: As for `draw`.
+        class_names: The names of the classes.
+        size: Of the titles, in points.
+    """
+    steps = np.arange(1, len(found.running) + 1)
+    answer = int(np.argmax(found.probabilities))
+    for number, name in enumerate(class_names):
+        style = {"color": colour_of(number), "linestyle": dash_of(number)}
+        panels[0].plot(
+            steps, found.running[:, number], marker="o", ms=3, label=short(name), **style
+        )
+    chance = 1 / len(class_names)
+    panels[0].axhline(chance, color="grey", linewidth=1, linestyle=":", label="chance")
+    panels[0].set_title("probability of each class\nafter each slab", fontsize=size)
+    panels[0].set_ylabel("probability", fontsize=size)
+    bottom = np.zeros(len(steps))
+    for number, name in enumerate(unit_names(found.shares.shape[1] - 1)):
+        colour = colour_of(number)
+        panels[1].bar(steps, found.shares[:, number], bottom=bottom, color=colour, label=name)
+        bottom += found.shares[:, number]
+    panels[1].set_title(
+        "what the reads attended to:\nmemory units or the slab itself", fontsize=size
+    )
+    panels[1].set_ylabel("share of the attention", fontsize=size)
+    whole = found.probabilities[answer]
+    name = short(class_names[answer])
+    _without(panels[2], steps.tolist(), found.without_step[:, answer], whole)
+    panels[2].set_title(f"probability of {name}\nif one slab is empty", fontsize=size)
+    units = unit_names(len(found.without_unit))[:-1]
+    _without(panels[3], units, found.without_unit[:, answer], whole)
+    panels[3].set_title("... if one memory\nunit reads as zeros", fontsize=size)
+    if not units:
+        panels[3].text(0.5, 0.5, "no memory", ha="center", transform=panels[3].transAxes)
+        panels[3].set_xticks([])
+    for panel in panels[:3]:
+        panel.set_xlabel("slab (step)", fontsize=size)
+        panel.set_xlim(0.4, len(steps) + 0.6)
+        panel.xaxis.get_major_locator().set_params(integer=True)
+    for panel in panels:
+        panel.set_ylim(0, 1.02)
+        panel.tick_params(labelsize=8)
+    for panel in panels[:3]:
+        handles = panel.get_legend_handles_labels()[0]
+        if len(handles) <= 12:
+            panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+
+
+def _without(panel: "Axes", names: list[Any], left: np.ndarray, whole: float) -> None:
+    panel.bar(names, left, color=BLUE)
+    panel.axhline(whole, color=RED, linewidth=1.2, linestyle="--", label="with everything in place")
+
+
+def _answer(found: Any, class_names: Sequence[str]) -> str:
+    answer = int(np.argmax(found.probabilities))
+    return f"predicted {class_names[answer]}, p = {found.probabilities[answer]:.3f}"
+
+
+def draw_tokens(volume: np.ndarray, found: Any, title: str) -> "Figure":
+    """Draws what each read token attended to, all slabs together.
 
     Args:
         volume: `(D H W)` uint8.
@@ -87,22 +138,32 @@ def draw_tokens(volume: np.ndarray, found: Any, title: str) -> Any:
     rows = max(1, found.shares.shape[1] - 1)
     maps = found.token_attention.max(axis=1)
     columns = len(maps) // rows
-    figure = Figure(figsize=(1.35 * columns + 0.6, 1.45 * rows + 0.5), layout="constrained")
-    figure.suptitle(f"{title}: where each read token looked", fontsize=9)
+    figure = Figure(figsize=(max(1.35 * columns + 1.6, 6), 1.5 * rows + 1.1), layout="constrained")
+    figure.suptitle(
+        f"{title}\nattention of each read token; projection: the largest value along depth D",
+        fontsize=9,
+    )
     panels = figure.subplots(rows, columns, squeeze=False)
     shadow = volume.max(axis=0)[None]
-    names = _slot_names(rows)[:rows] if found.shares.shape[1] > 1 else ["input"]
+    names = unit_names(rows)[:rows] if found.shares.shape[1] > 1 else ["input"]
+    image = None
     for number, panel in enumerate(panels.flat):
-        _overlay(panel, shadow, maps[number][None], 0)
+        image = _overlay(panel, shadow, maps[number][None], 0)
         if number % columns == 0:
             panel.set_ylabel(names[number // columns], fontsize=8)
         if number < columns:
             panel.set_title(f"token {number + 1}", fontsize=8)
+    figure.colorbar(image, ax=panels, label="attention, 1: the token's largest")
     return figure
 
 
 def animate(
-    path: Path, volume: np.ndarray, found: Any, class_names: tuple[str, ...], title: str
+    path: Path,
+    volume: np.ndarray,
+    found: Any,
+    slabs: Sequence[tuple[int, int]],
+    class_names: Sequence[str],
+    title: str,
 ) -> None:
     """Writes a GIF that pages through the slices; takes the arguments of `draw`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -111,20 +172,21 @@ def animate(
 
     frames = []
     for place in range(len(volume)):
-        step = min(int(place * len(found.running) / len(volume)), len(found.running) - 1)
+        step = max((n for n, (first, _) in enumerate(slabs) if first <= place), default=0)
         figure = Figure(figsize=(6.4, 3.4), dpi=80, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        figure.suptitle(title, fontsize=9)
+        figure.suptitle(f"{title}\n{_answer(found, class_names)}", fontsize=9)
         left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
-        _overlay(left, volume, found.attention, place)
-        left.set_title(f"D = {place}, step {step + 1}", fontsize=8)
+        image = _overlay(left, volume, found.attention, place)
+        figure.colorbar(image, ax=left, shrink=0.8).ax.tick_params(labelsize=7)
+        left.set_title(f"slice {place + 1} of {len(volume)}, attention (1: largest)", fontsize=8)
         chances = found.running[step]
         order = np.argsort(-found.probabilities)[:6]
         names = [short(class_names[number]) for number in order]
-        right.barh(names, chances[order], color=[COLOURS[n % len(COLOURS)] for n in order])
+        right.barh(names, chances[order], color=[colour_of(n) for n in order])
         right.set_xlim(0, 1)
         right.invert_yaxis()
-        right.set_title("probability so far", fontsize=8)
+        right.set_title(f"probability after slab {step + 1}", fontsize=8)
         right.tick_params(labelsize=8)
         canvas.draw()
         frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
@@ -134,17 +196,14 @@ def animate(
         )
 
 
-def _overlay(panel: Any, volume: np.ndarray, heat: np.ndarray, place: int) -> None:
-    """A slice in grey with the heat map over it, transparent where it is cold."""
+def _overlay(panel: "Axes", volume: np.ndarray, heat: np.ndarray, place: int) -> Any:
+    """A slice in grey under its heat map, transparent where it is cold; gives the colours."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
     panel.imshow(volume[place], cmap="gray", vmin=0, vmax=255)
     strength = heat[place] / max(heat.max(), 1e-12)
-    panel.imshow(strength, cmap="inferno", vmin=0, vmax=1, alpha=0.75 * strength**0.5)
+    panel.imshow(strength, cmap=HEAT, vmin=0, vmax=1, alpha=0.75 * strength**0.5)
     panel.set_xticks([])
     panel.set_yticks([])
-
-
-def _slot_names(units: int) -> list[str]:
-    """Names of the neighbours in the order of the ring, then of the input."""
-    names = ["current", "past", "next"]
-    names += [f"{'past' if n % 2 else 'next'} {(n + 1) // 2}" for n in range(3, units)]
-    return [*names[:units], "input"]
+    return ScalarMappable(Normalize(0, 1), HEAT)

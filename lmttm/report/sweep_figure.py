@@ -1,57 +1,95 @@
 """Draws what a sweep found: bars for one axis, a heat map for two."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmttm.report.figures import BLUE, save
+from lmttm.report.style import BLUE, ORANGE, save
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NAMES = {"auc": "AUC", "acc": "ACC", "balanced_acc": "balanced ACC"}
 
 
-def sweep_figure(path: Path, rows: list[dict], axes: list[str], score: str) -> None:
+def sweep_figure(
+    path: Path,
+    rows: list[dict[str, Any]],
+    axes: Sequence[str],
+    score: str,
+    *,
+    title: str = "",
+    chance: float | None = None,
+) -> None:
     """Draws a score over the axes of a sweep: bars for one axis, a heat map for two.
 
     Args:
         path: The PNG to write.
-        rows: Rows of `lmttm.sweep.collect`, at least one.
+        rows: Rows of `lmttm.sweeps.tables.collect`, at least one.
         axes: Names of the axes; of three or more, all but the last are joined.
         score: The column that is drawn, such as `val_auc`.
+        title: Such as the sweep and the data set.
+        chance: The score of an answer that does not depend on the volume; None for 0.5 where
+            the score is an AUC, and no line where it is not.
     """
+    split, _, kind = score.partition("_")
+    name = f"{_NAMES.get(kind, kind)}, {split} split"
+    if chance is None and kind == "auc":
+        chance = 0.5
+    draw = _heat_map if len(axes) == 2 else _bars
+    save(path, draw(rows, axes, score, name, f"{title}\n{name}, {len(rows)} runs", chance))
+
+
+def _bars(
+    rows: list[dict[str, Any]],
+    axes: Sequence[str],
+    score: str,
+    name: str,
+    title: str,
+    chance: float | None,
+) -> "Figure":
     from matplotlib.figure import Figure
 
-    if len(axes) == 2:
-        figure = _heat_map(Figure, rows, axes, score)
-    else:
-        figure = _bars(Figure, rows, axes, score)
-    save(path, figure)
-
-
-def _bars(figure_class: type, rows: list[dict], axes: list[str], score: str):
     labels = list(dict.fromkeys(", ".join(row[axis] for axis in axes) for row in rows))
-    values = {label: [] for label in labels}
+    values: dict[str, list[float]] = {label: [] for label in labels}
     for row in rows:
         if row[score] is not None:
             values[", ".join(row[axis] for axis in axes)].append(row[score])
-    means = [np.mean(values[label]) if values[label] else 0 for label in labels]
-    spreads = [np.std(values[label], ddof=1) if len(values[label]) > 1 else 0 for label in labels]
 
-    figure = figure_class(figsize=(7, 1.2 + 0.42 * len(labels)))
+    figure = Figure(figsize=(8, 2 + 0.45 * len(labels)), layout="constrained")
     plot = figure.add_subplot()
-    places = np.arange(len(labels))
-    plot.barh(places, means, xerr=spreads, color=BLUE, capsize=3, height=0.6)
-    for place, label in zip(places, labels, strict=True):
+    for place, label in enumerate(labels):
         seeds = values[label]
+        if seeds:
+            spread = np.std(seeds, ddof=1) if len(seeds) > 1 else None
+            plot.barh(place, np.mean(seeds), xerr=spread, color=BLUE, capsize=3, height=0.6)
         plot.plot(seeds, [place] * len(seeds), "o", color="black", markersize=3, alpha=0.6)
-    plot.set_yticks(places, labels)
+    plot.set_yticks(range(len(labels)), [f"{label} (n = {len(values[label])})" for label in labels])
     plot.invert_yaxis()
-    lowest = min((min(v) for v in values.values() if v), default=0)
-    plot.set_xlim(max(0, lowest - 0.1), 1)
-    plot.set_xlabel(f"{score.replace('_', ' ')} (mean, standard deviation; dots: seeds)")
+    if chance is not None:
+        plot.axvline(chance, color=ORANGE, linestyle="--", label=f"chance: {chance:.3f}")
+        plot.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.3 / len(labels) - 0.1))
+    known = [value for seeds in values.values() for value in seeds] + [chance or 0.5]
+    plot.set_xlim(max(0, min(known) - 0.05), 1)
+    plot.set_title(title, fontsize=10)
+    plot.set_xlabel(f"{name} (bars: mean, lines: standard deviation, dots: runs)")
     plot.grid(axis="x", alpha=0.3)
     plot.set_axisbelow(True)
     return figure
 
 
-def _heat_map(figure_class: type, rows: list[dict], axes: list[str], score: str):
+def _heat_map(
+    rows: list[dict[str, Any]],
+    axes: Sequence[str],
+    score: str,
+    name: str,
+    title: str,
+    chance: float | None,
+) -> "Figure":
+    from matplotlib.figure import Figure
+
     down, across = (list(dict.fromkeys(row[axis] for row in rows)) for axis in axes)
     means = np.full((len(down), len(across)), np.nan)
     for i, first in enumerate(down):
@@ -64,10 +102,12 @@ def _heat_map(figure_class: type, rows: list[dict], axes: list[str], score: str)
             if found:
                 means[i, j] = np.mean(found)
 
-    figure = figure_class(figsize=(2.2 + 0.9 * len(across), 1.4 + 0.5 * len(down)))
+    size = (3.6 + 0.9 * len(across), 2.2 + 0.5 * len(down))
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title, fontsize=10)
     plot = figure.add_subplot()
     image = plot.imshow(means, cmap="cividis", aspect="auto")
-    middle = (np.nanmin(means) + np.nanmax(means)) / 2
+    middle = (np.nanmin(means) + np.nanmax(means)) / 2 if np.isfinite(means).any() else 0
     for (i, j), mean in np.ndenumerate(means):
         if not np.isnan(mean):
             colour = "white" if mean < middle else "black"
@@ -76,5 +116,6 @@ def _heat_map(figure_class: type, rows: list[dict], axes: list[str], score: str)
     plot.set_yticks(range(len(down)), down)
     plot.set_xlabel(axes[1])
     plot.set_ylabel(axes[0])
-    figure.colorbar(image, label=f"{score.replace('_', ' ')} (mean over seeds)")
+    level = "" if chance is None else f"\nchance: {chance:.3f}"
+    figure.colorbar(image, label=f"{name} (mean over runs){level}")
     return figure

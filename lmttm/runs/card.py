@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lmttm.config.kinds import PHANTOM
+from lmttm.config.kinds import DATASETS, PHANTOM
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.storage import write_text
 
@@ -103,7 +103,7 @@ def model_card(
             f"| calibration error | {scores['ece']:.3f} | |",
             "",
         ]
-    if config.dataset_name.endswith("MNIST3D") and config.dataset_name != PHANTOM:
+    if _is_medmnist(config.dataset_name):
         lines += ["## Data", "", MEDMNIST.format(name=config.dataset_name), ""]
     lines += [
         "## Limits",
@@ -117,12 +117,16 @@ def model_card(
     return "\n".join(lines)
 
 
+def _is_medmnist(dataset_name: str) -> bool:
+    return dataset_name in DATASETS and dataset_name != PHANTOM
+
+
 def _header(checkpoint: Checkpoint, scores: dict[str, Any] | None) -> list[str]:
     """The YAML block that model hubs read."""
     config = checkpoint.config
     lines = [
         "---",
-        "license: cc-by-4.0",
+        f"license: {'cc-by-4.0' if _is_medmnist(config.dataset_name) else 'apache-2.0'}",
         "library_name: lmttm",
         "pipeline_tag: image-classification",
         "tags: [medical, 3d, lmttm]",

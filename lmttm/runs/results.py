@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 from lmttm.data.dataset import Split
 from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import Explanation
-from lmttm.report import figures, heatmap, text
+from lmttm.report import heatmap, sheet, text
+from lmttm.report.score_figure import scores as draw_scores
+from lmttm.report.style import save
 from lmttm.report.tensorboard import TensorBoard
 from lmttm.storage import write_text
 
@@ -87,15 +90,26 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> None:
     csv = text.predictions_csv(labels.tolist(), predictions, probabilities.tolist())
     write_text(folder / "predictions.csv", csv)
     write_text(folder / "metrics.json", json.dumps(scores.metrics, indent=2) + "\n")
-    wrong = figures.most_wrong(labels, probabilities)
+    wrong = sheet.most_wrong(labels, probabilities)
     names = scores.class_names
+    title = f"{folder.parent.name}: {scores.metrics['dataset']}, {split.name} split, "
+    title += f"{len(split)} volumes"
     pictures = {
-        "scores": figures.scores(labels, probabilities, names),
-        "wrong": figures.contact_sheet(split.images.numpy(), wrong, labels, probabilities, names),
+        "scores": draw_scores(
+            labels, probabilities, names, title=title, intervals=scores.metrics["interval"]
+        ),
+        "wrong": sheet.contact_sheet(
+            split.images.numpy(),
+            wrong,
+            labels,
+            probabilities,
+            names,
+            title=f"{title}: most confidently wrong",
+        ),
     }
     with contextlib.closing(TensorBoard(folder.parent / "tensorboard")) as board:
         for name, figure in pictures.items():
-            figures.save(folder / f"{name}.png", figure)
+            save(folder / f"{name}.png", figure)
             board.add_figure(f"{split.name}/{name}", figure)
 
 
@@ -123,6 +137,7 @@ def write_explanation(
     name: str,
     volume: np.ndarray,
     explanation: Explanation,
+    slabs: Sequence[tuple[int, int]],
     class_names: tuple[str, ...],
     label: int | None,
 ) -> Explained:
@@ -133,6 +148,7 @@ def write_explanation(
         name: Of the volume, and of the files.
         volume: `(D H W)` uint8.
         explanation: As arrays without the axis b.
+        slabs: The first and last slice of each step.
         class_names: The names of the classes.
         label: The true class, where it is known.
 
@@ -144,7 +160,8 @@ def write_explanation(
     truth = f"label {class_names[label]}, " if label is not None else ""
     title = f"{name}: {truth}predicted {predicted}"
     files = [folder / f"{name}{end}" for end in (".png", "-tokens.png", ".gif")]
-    figures.save(files[0], heatmap.draw(volume, explanation, class_names, title))
-    figures.save(files[1], heatmap.draw_tokens(volume, explanation, title))
-    heatmap.animate(files[2], volume, explanation, class_names, title)
+    above = f"{folder.parent.name}: {name}, {truth}".rstrip(", ")
+    save(files[0], heatmap.draw(volume, explanation, slabs, class_names, above))
+    save(files[1], heatmap.draw_tokens(volume, explanation, above))
+    heatmap.animate(files[2], volume, explanation, slabs, class_names, above)
     return Explained(title, explanation, files)

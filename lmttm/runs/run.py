@@ -254,7 +254,13 @@ class Run:
         found = explain(model, prepare(volume[None].to(device), config))
         single = Explanation(*(part[0].cpu().numpy() for part in found))
         return results.write_explanation(
-            self.folder / "explain", name, volume.numpy(), single, self.class_names, label
+            self.folder / "explain",
+            name,
+            volume.numpy(),
+            single,
+            model.tokenizer.slices(len(volume)),
+            self.class_names,
+            label,
         )
 
     def export(self) -> results.Exported:

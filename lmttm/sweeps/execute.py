@@ -3,10 +3,12 @@
 import contextlib
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,16 +16,20 @@ from tqdm import tqdm
 
 from lmttm import cli
 from lmttm.config.files import load_config
-from lmttm.errors import InputError, RunError
+from lmttm.config.schema import Config
+from lmttm.data.sources import load_dataset
+from lmttm.device import pick_device
+from lmttm.errors import InputError, RunError, one_line
 from lmttm.report.sweep_figure import sweep_figure
 from lmttm.storage import write_text
 from lmttm.sweeps import plan
 from lmttm.sweeps.plan import Trial
-from lmttm.sweeps.tables import collect, to_csv, to_markdown
-from lmttm.training.interrupt import Interrupted
+from lmttm.sweeps.tables import collect, predictions_in, to_csv, to_markdown
+from lmttm.training.interrupt import Interruption, interruption
 from lmttm.training.loop import train
 
 Outcome = tuple[str, int, str]  # the trial's name, its exit code, its error
+SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -35,14 +41,15 @@ class SweepResult:
         rows: A row of results.csv for each finished trial.
         table: The text of results.md; empty without rows.
         failures: The error of each failed trial, by name.
-        interrupted: Whether it was stopped before its end.
+        exit_code: 128 and the number of the signal that stopped it before its end; else 1 where
+            a trial failed, and 0.
     """
 
     folder: Path
     rows: list[dict[str, Any]]
     table: str
     failures: dict[str, str]
-    interrupted: bool
+    exit_code: int
 
 
 def run_sweep(
@@ -80,45 +87,68 @@ def run_sweep(
     loaded = plan.load_sweep(path, base[-1] if base else None)
     folder = Path(load_config(loaded.base, overrides).output_dir).absolute() / path.stem
     trials = plan.make_trials(loaded, overrides, str(folder), folds)
-    costs = {trial.name: _cost(trial) for trial in trials}
     splits = ["val", "test"] if test else ["val"]
     waiting = [trial for trial in trials if not all(plan.is_finished(trial, s) for s in splits)]
+    _check_shared([trial.config for trial in waiting], devices=not ray)
+    costs = _costs(trials)
     _make_folder(folder / "logs")
     report(f"{len(trials)} trials, {len(trials) - len(waiting)} of them finished; {folder}")
 
-    outcomes = _on_ray(waiting, splits, gpus_per_trial) if ray else _one_by_one(waiting, splits)
-    failures, interrupted = {}, False
-    with tqdm(
-        total=len(trials),
-        initial=len(trials) - len(waiting),
-        unit="trial",
-        dynamic_ncols=True,
-        disable=not progress,
-    ) as bar:
-        for name, code, error in outcomes:
-            interrupted = code == 130
-            if interrupted:
-                break
+    failures, stopped = {}, 0
+    with (
+        interruption() as stop,
+        tqdm(
+            total=len(trials),
+            initial=len(trials) - len(waiting),
+            unit="trial",
+            dynamic_ncols=True,
+            disable=not progress,
+        ) as bar,
+    ):
+        run = partial(_on_ray, gpus=gpus_per_trial) if ray else _one_by_one
+        for name, code, error in run(waiting, splits, stop):
+            if code in SIGNALLED:
+                stopped = code
+                continue
             if code:
                 failures[name] = error
             bar.update()
+        if stop.signal:
+            stopped = 128 + stop.signal
 
     rows = collect(trials, splits, costs)
     write_text(folder / "results.csv", to_csv(rows))
     table = ""
     if rows:
         axes = list(trials[0].labels)
-        table = to_markdown(rows, axes, splits)
+        table = to_markdown(rows, axes, splits, predictions_in(folder))
         write_text(folder / "results.md", table)
-        sweep_figure(folder / "results.png", rows, axes, f"{splits[-1]}_auc")
-    return SweepResult(folder, rows, table, failures, interrupted)
+        sweep_figure(folder / "results.png", rows, axes, f"{splits[-1]}_auc", title=folder.name)
+    return SweepResult(folder, rows, table, failures, stopped or int(bool(failures)))
 
 
-def _cost(trial: Trial) -> tuple[int, float]:
-    try:
-        return plan.cost(trial.config)
-    except (InputError, ValueError, RuntimeError) as error:
-        raise InputError(f"trial {trial.name} cannot be built: {error}") from None
+def _check_shared(configs: list[Config], *, devices: bool) -> None:
+    """Raises what would fail in every trial alike, before the first of them: data and devices."""
+    for name in dict.fromkeys(config.device for config in configs if devices):
+        pick_device(name)
+    keys = ("dataset_name", "size", "root", "folds")
+    for config in {tuple(getattr(c, key) for key in keys): c for c in configs}.values():
+        load_dataset(config)
+
+
+def _costs(trials: list[Trial]) -> dict[str, tuple[int, float]]:
+    """What each trial's model takes, by the trial's name; equal models are counted once."""
+    costs: dict[str, tuple[int, float]] = {}
+    known: dict[tuple[str, ...], tuple[int, float]] = {}
+    for trial in trials:
+        config = trial.config
+        kind = (repr(config.model), str(config.size), config.distance, str(config.fast))
+        try:
+            known[kind] = known[kind] if kind in known else plan.cost(config)
+        except (InputError, ValueError, RuntimeError) as error:
+            raise InputError(f"trial {trial.name} cannot be built: {error}") from None
+        costs[trial.name] = known[kind]
+    return costs
 
 
 def _make_folder(folder: Path) -> None:
@@ -128,12 +158,17 @@ def _make_folder(folder: Path) -> None:
         raise InputError(f"the sweep's folder {folder} cannot be made: {error.strerror}") from None
 
 
-def _one_by_one(trials: list[Trial], splits: list[str]) -> Iterator[Outcome]:
+def _one_by_one(trials: list[Trial], splits: list[str], stop: Interruption) -> Iterator[Outcome]:
     for trial in trials:
-        yield run_trial(trial, splits)
+        outcome = run_trial(trial, splits)
+        yield outcome
+        if stop.signal or outcome[1] in SIGNALLED:
+            return
 
 
-def _on_ray(trials: list[Trial], splits: list[str], gpus: float) -> Iterator[Outcome]:
+def _on_ray(
+    trials: list[Trial], splits: list[str], stop: Interruption, *, gpus: float
+) -> Iterator[Outcome]:
     """Trials as Ray tasks; every machine of the cluster must see the same folders."""
     try:
         import ray
@@ -143,17 +178,29 @@ def _on_ray(trials: list[Trial], splits: list[str], gpus: float) -> Iterator[Out
     # Workers import this package from where it lies and write where the driver would.
     root = Path(__file__).resolve().parents[2]
     environment = {"env_vars": {"PYTHONPATH": str(root)}}
+    handler = signal.getsignal(signal.SIGTERM)
     ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
+    if signal.getsignal(signal.SIGTERM) is not handler:  # Ray's would end the process at once
+        signal.signal(signal.SIGTERM, handler)
     try:
         remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_run_in)
         waiting = {remote.remote(os.getcwd(), trial, splits): trial for trial in trials}
+        cancelled = False
         while waiting:
-            (done,), _ = ray.wait(list(waiting), num_returns=1)
-            trial = waiting.pop(done)
-            try:
-                yield ray.get(done)
-            except ray.exceptions.RayError as error:
-                yield trial.name, 1, str(error).splitlines()[0]
+            done, _ = ray.wait(list(waiting), num_returns=1, timeout=1)
+            if stop.signal and not cancelled:  # as Ctrl-C in each worker: its trial is saved
+                for task in waiting:
+                    ray.cancel(task)
+                cancelled = True
+            for task in done:
+                trial = waiting.pop(task)
+                try:
+                    outcome = ray.get(task)
+                except ray.exceptions.TaskCancelledError:
+                    continue  # it had not begun
+                except ray.exceptions.RayError as error:
+                    outcome = trial.name, 1, one_line(error)
+                yield outcome
     finally:
         ray.shutdown()
 
@@ -178,17 +225,15 @@ def run_trial(trial: Trial, splits: list[str]) -> Outcome:
             )
             for split in splits:
                 run.score(split)
-        except Interrupted as error:
-            print(error, file=log)
-            return trial.name, error.exit_code, str(error)
         except KeyboardInterrupt:
-            return trial.name, 130, "interrupted"
+            return trial.name, 128 + signal.SIGINT, "interrupted"
         except RunError as error:
             print(f"{error.prefix}{error}", file=log)
-            return trial.name, error.exit_code, str(error)
+            return trial.name, error.exit_code, str(error) or type(error).__name__
         except Exception as error:  # one broken trial must not end the sweep
             traceback.print_exc(file=log)
-            return trial.name, 1, f"{type(error).__name__}: {error}"
+            reason = f": {error}" if str(error) else " (see its log)"
+            return trial.name, 1, f"{type(error).__name__}{reason}"
     return trial.name, 0, ""
 
 

@@ -17,7 +17,8 @@ from lmttm.data.sources import class_names
 from lmttm.errors import InputError
 from lmttm.model.build import build_model
 from lmttm.model.memory import InitialMemory
-from lmttm.runs.folder import decided_as
+from lmttm.runs.folder import LOG, best_of, decided_as, is_over
+from lmttm.sweeps.checks import Axes, check_axes, check_names
 
 SWEEP_DIR = CONFIG_DIR / "sweeps"
 SCORES = tuple(METRICS)
@@ -40,7 +41,8 @@ class Sweep(BaseModel):
     Attributes:
         base: The configuration that every trial starts from.
         grid: Axes: a key, or any name where the values are settings, and its values.
-        datasets: Names of data sets; each sets its own `out_class_num`. Empty: the base's.
+        datasets: Names of data sets, or paths of your own; each sets its own `out_class_num`.
+            Empty: the base's.
         seeds: Seeds of each combination.
     """
 
@@ -117,11 +119,19 @@ def make_trials(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0)
         The trials: the last axis varies fastest, then the seed, then the fold.
 
     Raises:
-        InputError: A trial's configuration is not valid, or two trials have one name.
+        InputError: A trial's configuration is not valid, two trials are one, or an axis or
+            an override would be overruled by another.
     """
-    axes = {key: [_setting(key, value) for value in values] for key, values in sweep.grid.items()}
+    axes: Axes = {
+        key: [_setting(key, value) for value in values] for key, values in sweep.grid.items()
+    }
+    settings = [
+        k for k, values in sweep.grid.items() if any(isinstance(v, Setting) for v in values)
+    ]
+    check_axes(axes, settings, overrides, scores=SCORES, datasets=bool(sweep.datasets))
     if sweep.datasets:
-        axes = {"dataset": [_dataset(name) for name in sweep.datasets]} | axes
+        sets = [_dataset(name, sweep.base, overrides) for name in sweep.datasets]
+        axes = {"dataset": sets} | axes
     trials = []
     for combination in itertools.product(*axes.values(), sweep.seeds, range(folds or 1)):
         *settings, seed, fold = combination
@@ -138,15 +148,26 @@ def make_trials(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0)
         except InputError as error:
             raise InputError(f"trial {name}: {error}") from None
         trials.append(Trial(name, labels, texts, config))
-    names = [trial.name for trial in trials]
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise InputError(f"two trials of the sweep have the name {twice[0]}")
+    configs = {trial.name: trial.config for trial in trials}
+    check_names(configs, [trial.name for trial in trials])
     return trials
 
 
 def is_finished(trial: Trial, split: str) -> bool:
-    """Whether a trial has been trained with this configuration and scored on a split."""
-    return (trial.config.run_dir / split / "metrics.json").is_file() and is_begun(trial)
+    """Whether a trial has been trained to its end with this configuration, and scored on a split.
+
+    Scores of another epoch than the one that was kept are those of a run that went on since.
+    """
+    folder = trial.config.run_dir
+    try:
+        scores = json.loads((folder / split / "metrics.json").read_text(encoding="utf-8"))
+        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
+        history = [json.loads(line) for line in lines]
+    except (OSError, ValueError):
+        return False
+    kept = best_of(trial.config, history)
+    over = kept is not None and is_over(trial.config, history)
+    return over and scores.get("epoch") == kept["epoch"] and is_begun(trial)
 
 
 def is_begun(trial: Trial) -> bool:
@@ -195,9 +216,9 @@ def _setting(key: str, value: Setting | Scalar) -> tuple[str, list[str]]:
     return _text(value), [f"{key}={_text(value)}"]
 
 
-def _dataset(name: str) -> tuple[str, list[str]]:
-    config = load_config("base.json", [f"dataset_name={name}"])
-    classes = len(class_names(config.dataset_name))
+def _dataset(name: str, base: str, overrides: list[str]) -> tuple[str, list[str]]:
+    config = load_config(base, [*overrides, f"dataset_name={name}"])
+    classes = len(class_names(config.dataset_name, config.size))
     texts = [f"dataset_name={config.dataset_name}", f"model.out_class_num={classes}"]
     return config.dataset_name, texts
 

@@ -4,10 +4,14 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lmttm.evaluation.comparison import Array
+from lmttm.sweeps.differences import Predictions, paired_tables
 from lmttm.sweeps.plan import SCORES, Trial, is_finished
 
 
@@ -30,7 +34,8 @@ def collect(
             continue
         folder = trial.config.run_dir
         row: dict[str, Any] = {"trial": trial.name, **trial.labels, "seed": trial.config.seed}
-        row |= {"fold": trial.config.fold} if trial.config.folds else {}
+        if folds := trial.config.folds:
+            row |= {"folds": folds, "fold": trial.config.fold}
         for split in splits:
             scores = json.loads((folder / split / "metrics.json").read_text(encoding="utf-8"))
             row |= {f"{split}_{score}": scores[score] for score in SCORES}
@@ -55,6 +60,18 @@ def to_csv(rows: list[dict]) -> str:
     return text.getvalue()
 
 
+def predictions_in(folder: Path) -> Predictions:
+    """Reads what the runs of a folder said about a split, from their predictions.csv."""
+
+    @cache
+    def predictions(trial: str, split: str) -> tuple[Array, Array]:
+        path = folder / trial / split / "predictions.csv"
+        table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+        return table[:, 1].astype(int), table[:, 3:]
+
+    return predictions
+
+
 def group(rows: list[dict], axes: list[str]) -> dict[tuple[str, ...], list[dict]]:
     """The rows of each combination of axis values, in the order of the sweep."""
     groups: dict[tuple[str, ...], list[dict]] = {}
@@ -63,13 +80,16 @@ def group(rows: list[dict], axes: list[str]) -> dict[tuple[str, ...], list[dict]
     return groups
 
 
-def to_markdown(rows: list[dict], axes: list[str], splits: list[str]) -> str:
-    """Mean +- standard deviation over seeds, the best in bold, and paired differences.
+def to_markdown(
+    rows: list[dict], axes: list[str], splits: list[str], predictions: Predictions
+) -> str:
+    """Mean +- standard deviation over runs, the best in bold, and paired differences.
 
     Args:
         rows: What `collect` gives.
         axes: The axes of the sweep, the data set first where there are several.
         splits: Splits that were scored.
+        predictions: What a run said about a split; see `predictions_in`.
 
     Returns:
         Markdown tables.
@@ -90,47 +110,8 @@ def to_markdown(rows: list[dict], axes: list[str], splits: list[str]) -> str:
         seconds = np.median([member["seconds_per_epoch"] for member in members])
         numbers = [str(first["parameters"]), f"{first['gflop']:.3f}", f"{seconds:.1f}"]
         lines.append(_row([*key, str(len(members)), *cells, *numbers]))
-    return "\n".join(lines) + "\n" + _paired(groups, axes, columns)
-
-
-def _paired(groups: dict, axes: list[str], columns: list[str]) -> str:
-    """Differences to the first value of the last axis, seed by seed, with a 95 % interval."""
-    blocks = []
-    for column in columns:
-        lines = []
-        for key, members in groups.items():
-            first = next(k for k in groups if k[:-1] == key[:-1])
-            reference = {_partner(member): member[column] for member in groups[first]}
-            pairs = [
-                member[column] - reference[_partner(member)]
-                for member in members
-                if reference.get(_partner(member)) is not None and member[column] is not None
-            ]
-            if key != first and len(pairs) > 1:
-                low, high = interval(pairs)
-                told = [f"{np.mean(pairs):+.3f}", f"{low:+.3f} to {high:+.3f}", str(len(pairs))]
-                lines.append(_row([*key, first[-1], *told]))
-        if lines:
-            head = [*axes, "against", f"difference in {column}", "95 % interval", "pairs"]
-            blocks += ["", _row(head), _row(["---"] * len(head)), *lines]
-    if not blocks:
-        return ""
-    title = "\nPaired differences, seed by seed (Student's t interval of the mean difference):\n"
-    return title + "\n".join(blocks) + "\n"
-
-
-def _partner(row: dict) -> tuple[int, int | None]:
-    """What two runs have in common that are compared: the seed, and the fold if there is one."""
-    return row["seed"], row.get("fold")
-
-
-def interval(differences: list[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean of paired differences, by Student's t."""
-    from scipy import stats
-
-    mean, error = np.mean(differences), stats.sem(differences)
-    reach = stats.t.ppf(0.975, len(differences) - 1) * error
-    return float(mean - reach), float(mean + reach)
+    pairs = [(split, score) for split in splits for score in SCORES]
+    return "\n".join(lines) + "\n" + paired_tables(groups, axes, pairs, predictions)
 
 
 def _summary(members: list[dict], column: str) -> tuple[float, str]:

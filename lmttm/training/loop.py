@@ -20,7 +20,9 @@ from lmttm.errors import RunError
 from lmttm.evaluation import metrics
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
-from lmttm.report import figures, text
+from lmttm.report import text
+from lmttm.report.curves import curves
+from lmttm.report.style import save
 from lmttm.report.tensorboard import TensorBoard
 from lmttm.runs import checkpoint, folder
 from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
@@ -139,9 +141,18 @@ class _Loop:
                 bar.set_postfix(val_auc=text.number(best["val_auc"]), refresh=False)
                 self.report(text.epoch_line(record, self.config.train.epoch))
             if self.history:
-                picture = figures.curves(self.history)
-                figures.save(run_dir / "curves.png", picture)
-                board.add_figure("curves", picture)
+                self._draw(board)
+
+    def _draw(self, board: TensorBoard) -> None:
+        config, num_volumes = self.config, len(self.trainer.split)
+        picture = curves(
+            self.history,
+            title=f"{config.train.name}: {config.dataset_name}, "
+            f"{num_volumes} training and {len(self.val)} validation volumes",
+            majority=self.val.majority_rate(),
+        )
+        save(config.run_dir / "curves.png", picture)
+        board.add_figure("curves", picture)
 
     def _bar(self) -> tqdm:
         return tqdm(

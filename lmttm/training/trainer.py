@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from lmttm.data.augment import Augment
@@ -18,6 +17,7 @@ from lmttm.data.dataset import Split, batches
 from lmttm.device import random_state, restore_random_state
 from lmttm.errors import RunError
 from lmttm.storage import write_text
+from lmttm.training.averaging import Average
 from lmttm.training.compiled import Compiled
 
 # On a GPU the host looks at the losses only this often, so that it never holds the GPU up.
@@ -124,11 +124,7 @@ class Trainer:
         # Graphs would overwrite the gradients that a batch's parts add up.
         size = min(self.part_size, len(split))
         self.run = Compiled(model.run, size, graphs=accumulate == 1) if compiled else model.run
-        self.averaged = (
-            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema)).requires_grad_(False)
-            if ema
-            else None
-        )
+        self.averaged = Average(model, decay=ema) if ema else None
         self.device = split.images.device
         self.skips_unseen = bool(optimizer.defaults.get("fused"))
         self.epoch = 0
@@ -227,7 +223,7 @@ class Trainer:
         self.optimizer.step()
         self.model.remember(memory, num_steps=trace.step_logits.shape[1], sound=sound)
         if self.averaged:
-            self.averaged.update_parameters(self.model)
+            self.averaged.update(self.model)
         self._losses.append(loss * len(chosen))
 
     def _weight(self, labels: Tensor) -> Tensor | int:

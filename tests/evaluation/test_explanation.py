@@ -105,6 +105,24 @@ def test_every_variant_can_be_explained(overrides):
         torch.testing.assert_close(found.attention.sum(dim=(1, 2, 3)), on_input, rtol=0.02, atol=0)
     assert found.step_effects.shape == (2, steps)
     assert found.unit_effects.shape == (2, found.shares.shape[2] - 1)
+    # What the probabilities without a part say is what the effects on the log-odds say.
+    answers = found.probabilities.argmax(dim=1)
+
+    def log_odds(probabilities):
+        logs = probabilities.double().log()
+        own = logs.gather(-1, answers.view(-1, 1, 1).expand(*logs.shape[:-1], 1))[..., 0]
+        return own - (logs.sum(dim=-1) - own) / (logs.shape[-1] - 1)
+
+    whole = log_odds(found.probabilities[:, None])
+    for effects, left in (
+        (found.step_effects, found.without_step),
+        (found.unit_effects, found.without_unit),
+    ):
+        torch.testing.assert_close(
+            effects.double(), whole - log_odds(left), atol=1e-4, rtol=0, check_dtype=False
+        )
+    slabs = model.tokenizer.slices(28)
+    assert len(slabs) == steps
 
 
 def test_a_blanked_unit_is_the_machine_with_zeros_in_its_place():

@@ -105,3 +105,24 @@ def test_batch_norm_tokenizer_is_two_convolutions():
     kinds = [type(layer) for layer in tokenizer.embed]
     assert kinds == [nn.Conv3d, nn.BatchNorm3d, nn.ReLU] * 2
     assert tokenizer(torch.rand(2, 1, 9, 9, 9)).shape == (2, 3, 9, 6)
+
+
+@pytest.mark.parametrize("border", ["crop", "pad"])
+@pytest.mark.parametrize(("patch", "stride"), [(3, 3), (4, 4), (4, 2), (5, 3)])
+def test_slices_of_a_step_are_those_that_its_tokens_depend_on(border, patch, stride):
+    tokenizer = PatchTokenizer(
+        in_channels=1, dim=4, patch_size=patch, stride=stride, border=border
+    ).eval()
+    volume = torch.rand(1, 1, 10, 10, 10)
+    tokens, slabs = tokenizer(volume), tokenizer.slices(10)
+    assert len(slabs) == tokens.shape[1]
+    for place in range(10):
+        changed = volume.clone()
+        changed[:, :, place] += 5
+        differs = (tokenizer(changed) != tokens).any(dim=3).any(dim=2)[0].tolist()
+        assert differs == [first <= place <= last for first, last in slabs]
+
+
+def test_a_slice_is_a_step_of_the_resnet():
+    tokenizer = ResNetTokenizer(in_channels=1, dim=4, pretrained=False)
+    assert tokenizer.slices(3) == [(0, 0), (1, 1), (2, 2)]

@@ -20,8 +20,8 @@ class Found(NamedTuple):
     token_attention: np.ndarray
     attention: np.ndarray
     shares: np.ndarray
-    step_effects: np.ndarray
-    unit_effects: np.ndarray
+    without_step: np.ndarray
+    without_unit: np.ndarray
 
 
 def explained(steps=4, units=3, edge=8):
@@ -34,42 +34,63 @@ def explained(steps=4, units=3, edge=8):
         token_attention=maps,
         attention=maps.mean(axis=0),
         shares=rng.dirichlet(np.ones(units + 1), steps),
-        step_effects=rng.normal(size=steps),
-        unit_effects=rng.normal(size=units),
+        without_step=rng.dirichlet(np.ones(len(CLASSES)), steps),
+        without_unit=rng.dirichlet(np.ones(len(CLASSES)), units),
     )
     return rng.integers(0, 256, (edge, edge, edge), dtype=np.uint8), found
 
 
+def slabs_of(steps, edge):
+    return [(step * edge // steps, (step + 1) * edge // steps - 1) for step in range(steps)]
+
+
 def panel_of(figure, title):
-    (panel,) = (panel for panel in figure.axes if panel.get_title() == title)
+    (panel,) = (panel for panel in figure.axes if title in panel.get_title())
     return panel
 
 
 @pytest.mark.parametrize(("steps", "units"), [(1, 1), (4, 3), (4, 0), (12, 5)])
 def test_the_numbers_that_are_drawn_are_those_of_the_explanation(steps, units):
     volume, found = explained(steps, units, edge=12)
-    figure = heatmap.draw(volume, found, CLASSES, "some title")
-    assert figure.get_suptitle() == "some title"
-    curves = panel_of(figure, "probability after each step").lines
+    figure = heatmap.draw(volume, found, slabs_of(steps, 12), CLASSES, "some title")
+    answer = found.probabilities.argmax()
+    above = f"some title\npredicted {CLASSES[answer]}, p = {found.probabilities[answer]:.3f}"
+    assert figure.get_suptitle() == above
+    curves = panel_of(figure, "probability of each class").lines[: len(CLASSES)]
     np.testing.assert_allclose([line.get_ydata() for line in curves], found.running.T)
-    bars = panel_of(figure, "logit lost without the slab").patches
-    np.testing.assert_allclose([bar.get_height() for bar in bars], found.step_effects)
-    shares = panel_of(figure, "where the reads looked").patches
+    panel = panel_of(figure, "if one slab is empty")
+    assert CLASSES[answer] in panel.get_title()
+    np.testing.assert_allclose(
+        [bar.get_height() for bar in panel.patches], found.without_step[:, answer]
+    )
+    np.testing.assert_allclose(panel.lines[0].get_ydata(), found.probabilities[answer])
+    shares = panel_of(figure, "what the reads attended to").patches
     heights = np.reshape([bar.get_height() for bar in shares], (units + 1, steps))
     np.testing.assert_allclose(heights.T, found.shares)
     top = max(bar.get_y() + bar.get_height() for bar in shares)
     assert top == pytest.approx(1)  # stacked, not side by side
-    bars = panel_of(figure, "... without the unit").patches
-    np.testing.assert_allclose([bar.get_height() for bar in bars], found.unit_effects)
+    bars = panel_of(figure, "if one memory").patches
+    np.testing.assert_allclose([bar.get_height() for bar in bars], found.without_unit[:, answer])
 
 
 def test_slices_are_taken_from_the_middle_of_their_slabs():
     volume, found = explained(steps=4, edge=8)
-    figure = heatmap.draw(volume, found, CLASSES, "")
-    titles = [panel.get_title() for panel in figure.axes if panel.get_title().startswith("step")]
-    assert titles == [f"step {s}, D = {d}" for s, d in ((1, 1), (2, 3), (3, 5), (4, 7))]
-    for panel, place in zip((p for p in figure.axes if p.images), (1, 3, 5, 7), strict=True):
+    figure = heatmap.draw(volume, found, slabs_of(4, 8), CLASSES, "")
+    titles = [panel.get_title() for panel in figure.axes if panel.get_title().startswith("slab")]
+    assert titles == [f"slab {s}: slice {d} of 8" for s, d in ((1, 1), (2, 3), (3, 5), (4, 7))]
+    for panel, place in zip((p for p in figure.axes if p.images), (0, 2, 4, 6), strict=True):
         assert np.array_equal(panel.images[0].get_array(), volume[place])
+
+
+@pytest.mark.parametrize("kind", ["slices", "tokens"])
+def test_a_heat_map_has_a_bar_that_explains_its_colours(kind):
+    volume, found = explained()
+    if kind == "slices":
+        figure = heatmap.draw(volume, found, slabs_of(4, 8), CLASSES, "")
+    else:
+        figure = heatmap.draw_tokens(volume, found, "")
+        assert "projection" in figure.get_suptitle()
+    assert any("attention" in panel.get_ylabel() for panel in figure.axes)
 
 
 @pytest.mark.parametrize("units", [0, 1, 3])
@@ -84,7 +105,7 @@ def test_every_read_token_has_its_picture(units):
 
 def test_the_animation_pages_through_the_slices(tmp_path):
     volume, found = explained(edge=5)
-    heatmap.animate(tmp_path / "a.gif", volume, found, CLASSES, "title")
+    heatmap.animate(tmp_path / "a.gif", volume, found, slabs_of(4, 5), CLASSES, "title")
     with Image.open(tmp_path / "a.gif") as animation:
         assert animation.n_frames == 5
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]

@@ -14,7 +14,7 @@ def drawn(tmp_path, monkeypatch):
     def drawn(rows, axes):
         kept, save = [], module.save
         monkeypatch.setattr(module, "save", lambda path, f: kept.append(f) or save(path, f))
-        sweep_figure(tmp_path / "results.png", rows, axes, "val_auc")
+        sweep_figure(tmp_path / "results.png", rows, axes, "val_auc", title="mine")
         assert (tmp_path / "results.png").stat().st_size > 5000
         return kept[0]
 
@@ -31,9 +31,11 @@ def test_one_axis_gives_bars_with_their_spread(drawn):
     rows = runs(dim="8") + runs(dim="16", plus=0.2)
     panel = drawn(rows, ["dim"]).axes[0]
     np.testing.assert_allclose([bar.get_width() for bar in panel.patches], [0.6, 0.8])
-    assert [text.get_text() for text in panel.get_yticklabels()] == ["8", "16"]
+    assert [text.get_text() for text in panel.get_yticklabels()] == ["8 (n = 3)", "16 (n = 3)"]
     whiskers = panel.collections[0].get_segments()
     assert whiskers[0][1][0] - whiskers[0][0][0] == pytest.approx(2 * 0.1)  # n - 1 below the root
+    assert panel.get_title() == "mine\nAUC, val split, 6 runs"
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["chance: 0.500"]
     dots = [line.get_xdata() for line in panel.lines if line.get_marker() == "o"]
     np.testing.assert_allclose(dots, [[0.5, 0.6, 0.7], [0.7, 0.8, 0.9]])
 
@@ -41,7 +43,10 @@ def test_one_axis_gives_bars_with_their_spread(drawn):
 def test_two_axes_give_a_heat_map(drawn):
     rows = runs(dim="8", mode="TL") + runs(dim="8", mode="none", plus=0.1)
     rows += runs(dim="16", mode="TL", plus=0.2)  # and one combination without a run
-    panel = drawn(rows, ["dim", "mode"]).axes[0]
+    figure = drawn(rows, ["dim", "mode"])
+    assert figure.get_suptitle() == "mine\nAUC, val split, 9 runs"
+    assert figure.axes[1].get_ylabel().endswith("chance: 0.500")
+    panel = figure.axes[0]
     np.testing.assert_allclose(
         panel.images[0].get_array().filled(np.nan), [[0.6, 0.7], [0.8, np.nan]]
     )
@@ -51,5 +56,8 @@ def test_two_axes_give_a_heat_map(drawn):
 def test_three_axes_are_joined_and_a_score_that_is_not_defined_is_left_out(drawn):
     rows = [*runs(a="1", b="2", c="3"), {"a": "1", "b": "2", "c": "4", "val_auc": None}]
     panel = drawn(rows, ["a", "b", "c"]).axes[0]
-    assert [text.get_text() for text in panel.get_yticklabels()] == ["1, 2, 3", "1, 2, 4"]
-    np.testing.assert_allclose([bar.get_width() for bar in panel.patches], [0.6, 0])
+    assert [text.get_text() for text in panel.get_yticklabels()] == [
+        "1, 2, 3 (n = 3)",
+        "1, 2, 4 (n = 0)",
+    ]
+    np.testing.assert_allclose([bar.get_width() for bar in panel.patches], [0.6])

@@ -22,7 +22,7 @@ def scored():
     second = np.array([0.1, 0.2, 0.9, 0.8, 0.3])
     labels = np.array([0, 0, 1, 1, 1])
     images = torch.arange(5 * 8, dtype=torch.uint8).repeat_interleave(64).view(5, 8, 8, 8)
-    found = {"acc": 0.8, "nested": {"auc": None}}
+    found = {"dataset": "Some", "acc": 0.8, "interval": {"acc": [0.4, 1.0], "auc": None}}
     scores = results.Scores(found, labels, np.stack([1 - second, second], axis=1), CLASSES)
     return scores, Split("val", images, torch.from_numpy(labels))
 
@@ -83,12 +83,14 @@ def test_an_explanation_becomes_pictures(tmp_path, label, title):
         token_attention=maps,
         attention=maps.mean(axis=0),
         shares=rng.dirichlet([1, 1, 1, 1], 2),
+        without_step=rng.dirichlet([1, 1], 2),
+        without_unit=rng.dirichlet([1, 1], 3),
         step_effects=rng.normal(size=2),
         unit_effects=rng.normal(size=3),
     )
     volume = rng.integers(0, 256, (4, 4, 4), dtype=np.uint8)
     found = results.write_explanation(
-        tmp_path / "explain", "test-3", volume, explanation, CLASSES, label
+        tmp_path / "explain", "test-3", volume, explanation, [(0, 1), (2, 3)], CLASSES, label
     )
     assert found.title == f"test-3: {title}predicted {CLASSES[1]}"
     assert found.explanation is explanation

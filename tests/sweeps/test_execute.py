@@ -2,15 +2,21 @@
 
 import csv
 import json
+import os
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from lmttm.data import phantoms
-from lmttm.errors import InputError
-from lmttm.sweeps import execute
+from lmttm.errors import InputError, RunError
+from lmttm.runs import checkpoint
+from lmttm.runs.run import Run
+from lmttm.sweeps import execute, plan
 from lmttm.sweeps.plan import find_sweep
+from lmttm.training.trainer import Trainer
 from tests.conftest import TINY
 from tools import sweep as script
 
@@ -85,10 +91,135 @@ def test_a_failing_trial_is_survived_and_told(small, monkeypatch, capsys, tmp_pa
     assert script.main(small) == 1
     err = capsys.readouterr().err
     assert "trial 2-s1 failed: ValueError: broken" in err
+    assert len([line for line in err.splitlines() if "failed" in line]) == 1
     with (tmp_path / "out" / "little" / "results.csv").open() as file:
         assert [row["trial"] for row in csv.DictReader(file)] == ["2-s0", "4-s0", "4-s1"]
     monkeypatch.setattr(execute, "train", real)
     assert script.main(small) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError(), "ValueError (see its log)"),
+        (RunError(""), "RunError"),
+        (RunError("no disk"), "no disk"),
+        (StopIteration(), "StopIteration (see its log)"),
+    ],
+)
+def test_a_fault_of_all_trials_is_reported_once_and_has_a_reason(
+    small, monkeypatch, capsys, error, told
+):
+    """Guards against the same line for each of a hundred trials, and against an empty reason."""
+
+    def fails(config, **options):
+        raise error
+
+    monkeypatch.setattr(execute, "train", fails)
+    assert script.main(small) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "failed" in line]
+    assert line.startswith(f"trial 2-s0 and 3 others failed: {told} (see ")
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (["--folds", "99"], "folds must be at most 26, the rarest class, got 99"),
+        (["device=cuda:9"], "got cuda:9"),
+    ],
+)
+def test_what_would_fail_in_every_trial_is_told_before_the_first(
+    small, extra, told, capsys, tmp_path
+):
+    assert script.main([*small, *extra]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_sweep_and_the_running_trial_is_saved(
+    small, number, monkeypatch, capsys, tmp_path
+):
+    """Guards against a SIGTERM, as SLURM sends it, that kills the trial or starts the next."""
+    real, begun = Trainer._step, []
+
+    def step(trainer, *arguments):
+        begun.append(1)
+        if len(begun) == 5:
+            os.kill(os.getpid(), number)
+        return real(trainer, *arguments)
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    command = [*small, "batch_size=4", "train.epoch=2", "train.stop_auc=0"]
+    assert script.main(command) == 128 + number
+    captured = capsys.readouterr()
+    assert "interrupted; the same command continues the sweep" in captured.err
+    assert "failed" not in captured.err
+    folder = tmp_path / "out" / "little"
+    assert [path.name for path in folder.iterdir() if path.name.startswith(("2-", "4-"))] == [
+        "2-s0"
+    ]
+    state = checkpoint.load(folder / "2-s0" / "last.pth").training["trainer"]
+    assert len(state["losses"]) == 5
+    monkeypatch.undo()
+    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_trial_is_scored_starts_no_other(small, number, monkeypatch, tmp_path):
+    """Guards against a death between two trainings, where no loop listens for the signal."""
+    real = Run.score
+
+    def score(run, *arguments, **options):
+        os.kill(os.getpid(), number)
+        return real(run, *arguments, **options)
+
+    monkeypatch.setattr(Run, "score", score)
+    assert script.main(small) == 128 + number
+    folder = tmp_path / "out" / "little"
+    assert (folder / "2-s0" / "val" / "metrics.json").is_file()
+    assert not (folder / "2-s1").exists()
+    assert (folder / "results.csv").read_text().count("2-s0") == 1
+
+
+def test_scores_of_a_run_that_is_not_over_finish_no_trial(small, tmp_path):
+    """Guards against a table of half-trained runs that somebody scored in between."""
+    longer = [*small, "train.epoch=2", "train.stop_auc=0"]
+    assert script.main([*longer]) == 0
+    folder = tmp_path / "out" / "little"
+    first, second = (folder / name / "log.jsonl" for name in ("2-s0", "4-s1"))
+    first.write_text(first.read_text().splitlines(keepends=True)[0])
+    scores = json.loads((second.parent / "val" / "metrics.json").read_text())
+    (second.parent / "val" / "metrics.json").write_text(json.dumps(scores | {"epoch": 99}))
+    sweep = plan.load_sweep(Path(small[0]))
+    trials = plan.make_trials(sweep, longer[1:], str(folder))
+    finished = {trial.name for trial in trials if plan.is_finished(trial, "val")}
+    assert finished == {"2-s1", "4-s0"}
+
+
+def test_a_sweep_over_data_sets_of_your_own(small, tmp_path):
+    """Guards against a KeyError for a path among the data sets."""
+    rng = np.random.default_rng(0)
+    for name, classes in (("two", 2), ("three", 3)):
+        arrays = {}
+        for split in ("train", "val", "test"):
+            arrays[f"{split}_images"] = rng.integers(256, size=(9, 28, 28, 28), dtype=np.uint8)
+            arrays[f"{split}_labels"] = np.arange(9)[:, None] % classes
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    path = tmp_path / "little.json"
+    sets = [str(tmp_path / "two.npz"), str(tmp_path / "three.npz")]
+    grid = {"model.num_blocks": [2]}
+    document = json.loads(path.read_text()) | {"datasets": sets, "grid": grid, "seeds": [0]}
+    path.write_text(json.dumps(document))
+    assert script.main(small) == 0
+    with (tmp_path / "out" / "little" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["dataset"] for row in rows] == sets
+    folders = [tmp_path / "out" / "little" / row["trial"] for row in rows]
+    classes = [
+        json.loads((f / "config.json").read_text())["model"]["out_class_num"] for f in folders
+    ]
+    assert classes == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -97,13 +228,18 @@ def test_a_failing_trial_is_survived_and_told(small, monkeypatch, capsys, tmp_pa
         ({"gird": {}}, "gird is not a known key; did you mean grid?"),
         ({"grid": {"model.dimm": [8, 16]}}, "did you mean model.dim?"),
         ({"grid": {"model.dim": []}}, "grid.model.dim"),
-        ({"grid": {"model.dim": [8, 8]}}, "two trials of the sweep have the name 8-s0"),
-        ({"grid": {"model.dim": [8, 9]}}, "trial 9-s0: demo.json: model.dim must be divisible"),
+        ({"grid": {"train.lr": [0.5, 0.5]}}, "two trials of the sweep have the name 0.5-s0"),
+        (
+            {"grid": {"model.num_heads": [2, 3]}},
+            "trial 3-s0: demo.json: model.dim must be",
+        ),
         ({"grid": {"model.memory_mode": ["TL", "XX"]}}, "model.memory_mode must be 'TL'"),
         ({"seeds": []}, "seeds"),
         ({"seeds": None}, "seeds"),
         ({"base": "nothing.json"}, "there is no configuration nothing.json"),
         ({"datasets": ["Brain"]}, "dataset_name must be one of"),
+        ({"datasets": ["./nowhere.npz"]}, "the data set nowhere.npz is not there"),
+        ({"grid": {"epoch": [1, 2]}}, "an axis must not have the name of a column, got epoch"),
     ],
 )
 def test_bad_sweeps_are_told_before_the_first_trial_starts(small, change, told, capsys, tmp_path):

@@ -1,51 +1,34 @@
-"""The tables of a sweep, against scipy."""
+"""The tables of a sweep: means over runs, and what a run said about its volumes."""
 
-import pytest
-import scipy.stats
+import numpy as np
 
-from lmttm.sweeps.tables import interval, to_markdown
-
-
-def test_intervals_are_students():
-    values = [0.01, 0.03, -0.02, 0.04, 0.02]
-    expected = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert interval(values) == pytest.approx((expected.low, expected.high))
+from lmttm.report.text import predictions_csv
+from lmttm.sweeps.tables import predictions_in, to_markdown
 
 
-def test_paired_differences_go_seed_by_seed():
-    def row(kind, seed, auc):
-        scores = {"val_auc": auc, "val_acc": 0.5, "val_balanced_acc": 0.5}
-        rest = {"parameters": 1, "gflop": 1.0, "seconds_per_epoch": 1.0}
-        return {"kind": kind, "seed": seed, **scores, **rest}
+def row(kind, seed, auc):
+    scores = {"val_auc": auc, "val_acc": 0.5, "val_balanced_acc": 0.5}
+    rest = {"parameters": 1, "gflop": 1.0, "seconds_per_epoch": 1.0}
+    return {"trial": f"{kind}{seed}", "kind": kind, "seed": seed, **scores, **rest}
+
+
+def test_means_stand_with_their_deviation_and_the_best_is_bold():
+    def predictions(trial, split):
+        return np.array([0, 1, 0, 1]), np.full((4, 2), 0.5)
 
     rows = [row("a", s, 0.6 + s / 10) for s in range(3)]
     rows += [row("b", s, 0.65 + s / 10) for s in (2, 1, 0)]
-    table = to_markdown(rows, ["kind"], ["val"])
-    assert "| b | a | +0.050 | +0.050 to +0.050 | 3 |" in table
-    assert "**0.750 ± 0.100**" in table
+    table = to_markdown(rows, ["kind"], ["val"], predictions)
+    assert "| a | 3 | 0.700 ± 0.100 |" in table
+    assert "| b | 3 | **0.750 ± 0.100** |" in table
+    assert "| b | a | +0.050 | +0.050 to +0.050 | 3 seeds only | +0.000 |" in table
 
 
-def trial(kind, seed, fold, auc):
-    scores = {"val_auc": auc, "val_acc": 0.5, "val_balanced_acc": 0.5}
-    rest = {"parameters": 1, "gflop": 1.0, "seconds_per_epoch": 1.0}
-    return {"kind": kind, "seed": seed, "fold": fold, **scores, **rest}
-
-
-def test_paired_differences_compare_the_same_seed_on_the_same_fold():
-    """Guards against runs that are compared on other volumes: folds differ more than models."""
-    rows = [
-        trial(kind, seed, fold, 0.5 + fold / 10 + seed / 100 + (0.02 if kind == "b" else 0))
-        for kind in "ab"
-        for seed in (0, 1)
-        for fold in (0, 1, 2)
-    ]
-    table = to_markdown(rows, ["kind"], ["val"])
-    assert "| b | a | +0.020 | +0.020 to +0.020 | 6 |" in table
-
-
-def test_a_trial_without_its_partner_is_no_pair():
-    rows = [trial("a", 0, fold, 0.5) for fold in (0, 1)]
-    rows += [trial("b", 0, fold, 0.6) for fold in (0, 1, 2)]
-    rows += [trial("b", 1, 0, 0.9), trial("b", 0, 3, None)]
-    table = to_markdown(rows, ["kind"], ["val"])
-    assert "| b | a | +0.100 | +0.100 to +0.100 | 2 |" in table
+def test_predictions_are_read_as_they_were_written(tmp_path):
+    labels, chances = [0, 2, 1], np.random.default_rng(0).dirichlet([1, 1, 1], 3)
+    folder = tmp_path / "a-s0" / "test"
+    folder.mkdir(parents=True)
+    (folder / "predictions.csv").write_text(predictions_csv(labels, [0, 0, 0], chances.tolist()))
+    found = predictions_in(tmp_path)("a-s0", "test")
+    assert found[0].tolist() == labels
+    np.testing.assert_allclose(found[1], chances, atol=1e-7)

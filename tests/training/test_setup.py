@@ -1,12 +1,20 @@
 """From a configuration to its trainer: what `auto` becomes, and that every key arrives."""
 
+import logging
+
 import pytest
 import torch
 
 from lmttm.config.files import load_config
 from lmttm.data.dataset import Dataset, Split
 from lmttm.model.build import build_model
-from lmttm.training.setup import make_trainer, settle, settle_precision
+from lmttm.training.setup import (
+    make_trainer,
+    schedule_of,
+    settle,
+    settle_precision,
+    warn_of_jump,
+)
 from lmttm.training.trainer import Trainer
 from tests.conftest import TINY
 
@@ -107,3 +115,36 @@ def test_what_is_off_is_not_built():
 def test_the_trainer_sees_the_distance_channel():
     trainer, _ = trainer_for("distance=on")
     assert trainer.split.inputs(torch.arange(2)).shape == (2, 2, 28, 28, 28)
+
+
+def test_a_warm_up_is_a_number_of_steps_or_a_share_of_all():
+    def rate(warmup, step):
+        changes = [f"train.warmup_steps={warmup}", "train.lr=1.0", "train.schedule=constant"]
+        config = load_config("base.json", [*changes, "train.epoch=10", "batch_size=8"])
+        return schedule_of(config, 20)(step)  # 3 steps an epoch
+
+    assert [rate(6, step) for step in range(7)] == [rate(0.2, step) for step in range(7)]
+    assert rate(0.2, 0) == pytest.approx(1 / 6)
+    assert rate(0, 0) == 1.0
+
+
+def test_a_cosine_with_more_epochs_warns_that_the_rate_jumps(caplog):
+    """Guards against a rate that rises from 1.7e-05 to 3.7e-04 without a word."""
+    settings = ["train.schedule=cosine", "train.lr=0.001", "batch_size=8"]
+    begun, longer = (
+        load_config("base.json", [*settings, f"train.epoch={epochs}"]) for epochs in (12, 20)
+    )
+    with caplog.at_level(logging.WARNING, "lmttm"):
+        warn_of_jump(begun, begun, 80, 110)
+        assert not caplog.records
+        warn_of_jump(begun, longer, 80, 110)
+        constant = [
+            c.model_copy(update={"train": c.train.model_copy(update={"schedule": "constant"})})
+            for c in (begun, longer)
+        ]
+        warn_of_jump(*constant, 80, 110)
+    (record,) = caplog.records
+    low, high = (schedule_of(config, 80)(110) for config in (begun, longer))
+    assert f"goes from {low:.2g} to {high:.2g} at once" in record.getMessage()
+    assert high > 10 * low
+    assert "after 20 epochs instead of 12" in record.getMessage()

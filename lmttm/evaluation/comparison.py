@@ -1,0 +1,164 @@
+"""Whether one model is better than another: intervals of a difference, each for one question.
+
+Over seeds: would the difference be the same sign if both were trained again? Over folds: and if
+they were trained on other volumes? Over volumes: and if these models were scored on other volumes?
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+
+RESAMPLES = 2000
+AT_ONCE = 100  # which take little memory together
+
+
+class Interval(NamedTuple):
+    """A difference with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.low:+.3f} to {self.high:+.3f}"
+
+
+class Part(NamedTuple):
+    """What two models say of the same volumes.
+
+    Attributes:
+        labels: `(N)` integers.
+        first: Probabilities `(N C)` of the model that is compared with.
+        second: Probabilities `(N C)` of the other one.
+    """
+
+    labels: Array
+    first: Array
+    second: Array
+
+
+def over_seeds(differences: Sequence[float]) -> Interval | None:
+    """Student's interval of the mean of differences between runs with the same seed.
+
+    It holds for these splits: the seeds vary, the volumes do not.
+
+    Args:
+        differences: One for each seed.
+
+    Returns:
+        The interval, or None for fewer than two seeds.
+    """
+    from scipy import stats
+
+    if len(differences) < 2:
+        return None
+    mean = float(np.mean(differences))
+    if np.ptp(differences) == 0:
+        return Interval(mean, mean, mean)
+    low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    return Interval(mean, float(low), float(high))
+
+
+def over_folds(differences: Sequence[float], num_folds: int) -> Interval | None:
+    """The corrected resampled t interval of the mean of differences between folds.
+
+    The training sets of two folds share most of their volumes, so the differences are not
+    independent: their variance is taken times 1 / J + n_validation / n_training instead of
+    1 / J.
+
+    Args:
+        differences: One for each fold that was run, J of them; of several seeds their mean.
+        num_folds: Parts of the cross-validation.
+
+    Returns:
+        The interval, or None for fewer than two folds.
+
+    Source: Nadeau and Bengio, Machine Learning 52:239 (2003).
+    """
+    from scipy import stats
+
+    count = len(differences)
+    if count < 2:
+        return None
+    mean = float(np.mean(differences))
+    share = 1 / count + 1 / (num_folds - 1)
+    reach = float(stats.t.ppf(0.975, count - 1) * np.std(differences, ddof=1) * np.sqrt(share))
+    return Interval(mean, mean - reach, mean + reach)
+
+
+def over_volumes(parts: Sequence[Part], score: str) -> Interval | None:
+    """The paired bootstrap interval of a difference over volumes: both models see the same.
+
+    Args:
+        parts: One part, or one for each fold: then the scores are averaged over the folds, and
+            volumes are drawn within each.
+        score: `acc`, `auc` or `balanced_acc`.
+
+    Returns:
+        The difference (second less first) with the 2.5th and 97.5th percentile of what 2000
+        draws give; None where it is not defined, or where a part has fewer than two volumes.
+        Draws that lack a class have no AUC and are left out.
+    """
+    if not parts or min(len(part.labels) for part in parts) < 2:
+        return None
+
+    def difference(chosen: Sequence[Array]) -> Array:
+        found = [
+            SCORES[score](part.labels[places], part.second[places])
+            - SCORES[score](part.labels[places], part.first[places])
+            for part, places in zip(parts, chosen, strict=True)
+        ]
+        mean: Array = np.mean(found, axis=0)
+        return mean
+
+    counts = [len(part.labels) for part in parts]
+    mean = float(difference([np.arange(count)[None] for count in counts])[0])
+    if np.isnan(mean):
+        return None
+    rng = np.random.default_rng(0)  # so that a table can be repeated
+    drawn = [
+        difference([rng.integers(count, size=(AT_ONCE, count)) for count in counts])
+        for _ in range(RESAMPLES // AT_ONCE)
+    ]
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return Interval(mean, float(low), float(high))
+
+
+def _acc(labels: Array, probabilities: Array) -> Array:
+    right: Array = (probabilities.argmax(axis=-1) == labels).mean(axis=-1)
+    return right
+
+
+def _balanced_acc(labels: Array, probabilities: Array) -> Array:
+    right = probabilities.argmax(axis=-1) == labels
+    with np.errstate(invalid="ignore"):
+        recalls = [
+            (right & (labels == c)).sum(axis=-1) / (labels == c).sum(axis=-1)
+            for c in range(probabilities.shape[-1])
+        ]
+    mean: Array = np.nanmean(recalls, axis=0)  # over the classes that occur
+    return mean
+
+
+def _auc(labels: Array, probabilities: Array) -> Array:
+    """By ranks, which are quick for many draws; NaN where a class does not occur."""
+    from scipy.stats import rankdata
+
+    num_classes, count = probabilities.shape[-1], labels.shape[-1]
+    found = []
+    for c in [1] if num_classes == 2 else range(num_classes):
+        positive = labels == c
+        positives = positive.sum(axis=-1)
+        ranks = rankdata(probabilities[..., c], axis=-1)
+        wins = (ranks * positive).sum(axis=-1) - positives * (positives + 1) / 2
+        with np.errstate(invalid="ignore"):
+            found.append(wins / (positives * (count - positives)))
+    mean: Array = np.mean(found, axis=0)
+    return mean
+
+
+SCORES = {"acc": _acc, "balanced_acc": _balanced_acc, "auc": _auc}

@@ -1,0 +1,101 @@
+"""The picture of the scores: what it draws is what was computed."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from lmttm.report.score_figure import scores
+
+
+def sample(num_classes, volumes=60):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, num_classes, volumes)
+    logits = rng.normal(size=(volumes, num_classes)) + np.eye(num_classes)[labels]
+    return labels, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+def names(num_classes):
+    return tuple(f"class {number}" for number in range(num_classes))
+
+
+def legend(panel):
+    return [text.get_text() for text in panel.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 11])
+def test_scores_are_those_of_scikit_learn(num_classes):
+    labels, probabilities = sample(num_classes)
+    figure = scores(labels, probabilities, names(num_classes), title="some run, 60 volumes")
+    assert figure.get_suptitle() == "some run, 60 volumes"
+    confusion, roc, precision, *_ = figure.axes
+    shown = [1] if num_classes == 2 else range(num_classes)
+    aucs = [roc_auc_score(labels == c, probabilities[:, c]) for c in shown]
+    curves = [f"class {c}: {auc:.3f}" for c, auc in zip(shown, aucs, strict=True)]
+    assert legend(roc) == [*curves, "operating point", "chance: 0.500"]
+    averages = [average_precision_score(labels == c, probabilities[:, c]) for c in shown]
+    curves = [f"class {c}: {average:.3f}" for c, average in zip(shown, averages, strict=True)]
+    rates = [f"chance: {labels.mean():.3f}"] if num_classes == 2 else []
+    assert legend(precision) == [*curves, *rates, "operating point"]
+    counts = [int(text.get_text().split("\n")[0]) for text in confusion.texts]
+    predictions = probabilities.argmax(axis=1)
+    assert counts == [
+        np.sum((labels == row) & (predictions == column))
+        for row in range(num_classes)
+        for column in range(num_classes)
+    ]
+
+
+def test_reliability_counts_each_volume_once():
+    labels, probabilities = sample(3)
+    panel = scores(labels, probabilities, names(3)).axes[3]
+    assert "right" in panel.get_ylabel()
+    assert sum(int(text.get_text()) for text in panel.texts) == len(labels)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    for bar in panel.patches:
+        low, high = (bar.get_x() + share * bar.get_width() for share in (-1 / 18, 19 / 18))
+        inside = (confidence >= low - 1e-9) & (confidence < high - 1e-9)
+        assert bar.get_height() == pytest.approx(right[inside].mean())
+
+
+def test_a_class_without_a_volume_has_no_curve():
+    """Guards against a division by zero, and its warning, in a small split."""
+    labels = np.array([0, 0, 1, 1])
+    _, roc, precision, *_ = scores(labels, sample(3, 4)[1], names(3)).axes
+    for panel in (roc, precision):
+        curves = [text[:7] for text in legend(panel) if text.startswith("class")]
+        assert curves == ["class 0", "class 1"]
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+def test_the_operating_point_is_that_of_the_threshold(threshold):
+    labels, probabilities = sample(2)
+    confusion, roc, precision, *_ = scores(
+        labels, probabilities, names(2), threshold=threshold
+    ).axes
+    positive, hit = labels == 1, probabilities[:, 1] > threshold
+    place = next(line for line in roc.lines if line.get_marker() == "o").get_xydata()[0]
+    np.testing.assert_allclose(place, (hit[~positive].mean(), hit[positive].mean()))
+    place = next(line for line in precision.lines if line.get_marker() == "o").get_xydata()[0]
+    np.testing.assert_allclose(place, (hit[positive].mean(), positive[hit].mean()))
+    assert f"ACC {(hit == positive).mean():.3f}" in confusion.get_title()
+
+
+def test_intervals_and_the_majority_are_named():
+    labels, probabilities = sample(2)
+    intervals = {"acc": [0.1, 0.2], "auc": [0.3, 0.4]}
+    confusion, roc, *_ = scores(labels, probabilities, names(2), intervals=intervals).axes
+    assert "(0.100 to 0.200)" in confusion.get_title()
+    assert f"majority {max(labels.mean(), 1 - labels.mean()):.3f}" in confusion.get_title()
+    assert "0.300 to 0.400" in roc.get_title()
+    confusion, roc, *_ = scores(labels, probabilities, names(2), intervals={"auc": None}).axes
+    assert "interval" not in roc.get_title()
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 11])
+def test_no_legend_of_many_classes_hides_a_curve(num_classes):
+    labels, probabilities = sample(num_classes)
+    figure = scores(labels, probabilities, names(num_classes))
+    figure.draw_without_rendering()
+    for panel in figure.axes[1:3]:
+        box, frame = panel.get_legend().get_window_extent(), panel.get_window_extent()
+        assert num_classes <= 3 or box.x0 >= frame.x1 - 2

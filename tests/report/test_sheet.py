@@ -1,0 +1,46 @@
+"""The sheet of volumes: the right ones, cut through their centre."""
+
+import numpy as np
+import pytest
+
+from lmttm.report import sheet
+
+NAMES = ("class 0", "class 1")
+
+
+def test_the_most_confident_errors_come_first():
+    labels = np.array([0, 0, 0, 1, 1])
+    second = np.array([0.1, 0.9, 0.6, 0.4, 0.2])
+    probabilities = np.stack([1 - second, second], axis=1)
+    assert sheet.most_wrong(labels, probabilities) == [1, 4, 2, 3]
+    assert sheet.most_wrong(labels, probabilities, number=2) == [1, 4]
+    assert sheet.most_wrong(labels, np.eye(2)[labels]) == []
+
+
+def test_the_most_typical_volumes_are_right_and_of_every_class():
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    second = np.array([0.1, 0.3, 0.9, 0.6, 0.8, 0.2])
+    probabilities = np.stack([1 - second, second], axis=1)
+    assert sheet.most_typical(labels, probabilities) == [0, 1, 4, 3]
+    assert sheet.most_typical(labels, probabilities, number=1) == [0, 4]
+    assert sheet.most_typical(1 - labels, np.eye(2)[labels]) == []
+
+
+@pytest.mark.parametrize("chosen", [[], [2], [0, 2, 4]])
+def test_the_contact_sheet_shows_each_volume_through_its_centre(chosen):
+    labels = np.array([0, 1, 0, 1, 0])
+    probabilities = np.full((5, 2), 0.5)
+    images = np.zeros((5, 9, 9, 9), np.uint8)
+    images[:, 1:4, 4:7, 6:9] = 200
+    images[4] = 0  # an empty volume is cut in its middle
+    figure = sheet.contact_sheet(images, chosen, labels, probabilities, NAMES, title="some run")
+    above = figure.get_suptitle() or figure.texts[0].get_text()
+    assert above.startswith("some run\n")
+    panels = [panel for panel in figure.axes if panel.images]
+    assert len(panels) == 3 * len(chosen)
+    for number, index in enumerate(chosen):
+        cuts = [panel.get_xlabel() for panel in panels[3 * number : 3 * number + 3]]
+        middle = (4, 4, 4) if index == 4 else (2, 5, 7)
+        assert cuts == [f"{axis} = {c}" for axis, c in zip("DHW", middle, strict=True)]
+        first = panels[3 * number].images[0].get_array()
+        assert np.array_equal(first, images[index, middle[0]])

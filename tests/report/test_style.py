@@ -1,0 +1,45 @@
+"""What pictures share: short names, whole files, SVGs that a page can take in."""
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lmttm.report import style
+
+
+def picture():
+    figure = Figure(figsize=(4, 3))
+    panel = figure.subplots()
+    panel.plot([0, 1], [0, 1], color="black", label="line")
+    panel.errorbar([0.5], [0.5], [0.1], color="black")
+    panel.legend()
+    panel.set_title("title")
+    return figure
+
+
+def test_a_picture_is_a_png(tmp_path):
+    style.save(tmp_path / "a.png", picture())
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.format == "PNG"
+        assert min(image.size) > 100
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_long_names_are_cut():
+    assert style.short("x" * 24) == "x" * 24
+    assert style.short("x" * 25) == "x" * 22 + "..."
+
+
+def test_an_svg_takes_the_colour_of_its_page():
+    """Guards against black axes and letters on a dark page."""
+    svg = style.to_svg(picture(), 'a "name" <b>')
+    assert svg.startswith("<svg ")
+    assert 'aria-label="a &quot;name&quot; &lt;b&gt;"' in svg
+    assert "currentColor" in svg
+    assert "#000000" not in svg
+    assert "<metadata" not in svg
+    assert svg == style.to_svg(picture(), 'a "name" <b>')  # no date, no chance
+
+
+def test_more_lines_than_colours_differ_in_their_dashes():
+    looks = {(style.colour_of(n), style.dash_of(n)) for n in range(20)}
+    assert len(looks) == 20

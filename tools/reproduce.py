@@ -1,0 +1,70 @@
+"""Repeats a row of the README's tables: python tools/reproduce.py adrenalmnist3d [key=value ...].
+
+Without a row it lists them; --all repeats the whole table. --seeds 0 repeats one seed only.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a clone that is not installed
+
+from tqdm import tqdm
+
+from lmttm import cli
+from lmttm.errors import InputError
+
+if TYPE_CHECKING:
+    from lmttm.sweeps.reproduce import Comparison
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 1 where a score lies outside its interval."""
+    parser = argparse.ArgumentParser(description="Repeats rows of the README's tables.")
+    parser.add_argument("row", nargs="?", help="a row; without one the rows are listed")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="such as root=data device=cpu"
+    )
+    parser.add_argument("--all", action="store_true", help="repeat all rows")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[], help="default: the committed")
+    return cli.run(_reproduce, parser, argv)
+
+
+def _reproduce(args: argparse.Namespace) -> int:
+    from lmttm.sweeps import reproduce
+
+    known = reproduce.rows()
+    texts = [text for text in [args.row, *args.overrides] if text and "=" in text]
+    if args.row and "=" not in args.row and args.row not in known:
+        raise InputError(f"there is no row {args.row}; there are {', '.join(known)}")
+    chosen = list(known.values()) if args.all else [known[args.row]] if args.row in known else []
+    for row in chosen or known.values():
+        seeds = args.seeds or sorted(row.committed)
+        print(f"{row.name:<24} {len(seeds)} seeds, about {row.minutes * len(seeds):.0f} minutes")
+    if args.all:
+        total = sum(row.minutes * len(args.seeds or row.committed) for row in chosen)
+        print(f"about {total / 60:.1f} hours on one thread")
+    agree = True
+    for row in chosen:
+        found = reproduce.reproduce(
+            row, texts, seeds=args.seeds, report=tqdm.write, progress=sys.stderr.isatty()
+        )
+        for part in found:
+            agree = agree and part.agrees is not False
+            print(f"{row.name} {_line(part)}")
+    return 0 if agree else 1
+
+
+def _line(part: "Comparison") -> str:
+    text = f"{part.score.upper()} {part.found:.3f}, committed {part.committed:.3f}"
+    if part.interval is None:
+        return f"{text} (one seed, so no interval)"
+    low, high = part.interval
+    verdict = "agrees" if part.agrees else "DIFFERS"
+    return f"{text}, expected from {low:.3f} to {high:.3f}: {verdict}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
