@@ -113,7 +113,9 @@ def make_deterministic(seed: int) -> None:
     # As use_deterministic_algorithms(True, warn_only=True), which imports the compiler: a second.
     torch.set_deterministic_debug_mode("warn")
     # Or every new tensor would be filled before it is written: a tenth of a training step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic = torch.utils.deterministic
+    # Torch sets this property when it is imported, so that no type checker can see it.
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -94,7 +94,8 @@ class Augment:
         }
         for axis in self.flip_axes:
             parts[axis] = _reversed(parts[axis], _draw(volumes) < 0.5)
-        for first, second in self.turn_planes:
+        for plane in self.turn_planes:
+            first, second = plane[0], plane[1]
             quarters = (4 * _draw(volumes)).long()
             odd = quarters % 2 == 1
             a, b = parts[first], parts[second]

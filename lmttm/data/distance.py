@@ -30,7 +30,8 @@ def signed_distance(volumes: Tensor) -> Tensor:
     def one(mask: np.ndarray) -> np.ndarray:
         if mask.all() or not mask.any():
             return np.zeros(mask.shape)
-        return distance_transform_edt(mask) - distance_transform_edt(~mask)
+        signed: np.ndarray = distance_transform_edt(mask) - distance_transform_edt(~mask)
+        return signed
 
     masks = volumes.cpu().numpy() >= MASK_THRESHOLD
     edge = volumes.shape[-1]

@@ -41,7 +41,8 @@ def generate(num_volumes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     distance = np.hypot(rows - centre[0], columns - centre[1])
 
     def disc(share: float) -> np.ndarray:
-        return np.clip((share * radius - distance) / _EDGE + 0.5, 0, 1)
+        inside: np.ndarray = np.clip((share * radius - distance) / _EDGE + 0.5, 0, 1)
+        return inside
 
     shapes = np.concatenate([disc(1.0), disc(1.0) - disc(0.6), disc(0.5)], axis=1)
     slab = np.minimum(np.arange(SIZE) // SLAB, NUM_SLABS - 1)

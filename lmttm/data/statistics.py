@@ -1,5 +1,6 @@
 """Statistics of a training split, which tell a volume that is unlike it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,16 +19,15 @@ class Statistics:
         """Of volumes `(N D H W)` uint8, a tensor or an array."""
         flat = np.asarray(images).reshape(len(images), -1)
         bright, share = flat.mean(axis=1), (flat > 0).mean(axis=1)
-        return cls(*((float(values.min()), float(values.max())) for values in (bright, share)))
+        return cls(_pair((bright.min(), bright.max())), _pair((share.min(), share.max())))
 
     @classmethod
     def from_dict(cls, ranges: dict[str, Any]) -> "Statistics | None":
         """Of what a checkpoint holds; None where it holds none."""
         try:
-            pairs = {key: tuple(map(float, ranges[key])) for key in ("brightness", "foreground")}
+            return cls(_pair(ranges["brightness"]), _pair(ranges["foreground"]))
         except (KeyError, TypeError, ValueError):
             return None
-        return cls(**pairs) if all(len(pair) == 2 for pair in pairs.values()) else None
 
     def warnings(self, cube: np.ndarray) -> list[str]:
         """What is unlike the training data, as sentences; none where a cube is like them."""
@@ -41,3 +41,8 @@ class Statistics:
             if not low - margin <= value <= high + margin:
                 told.append(f"{name}: {value:.3g}, in training {low:.3g} to {high:.3g}")
         return told
+
+
+def _pair(bounds: Iterable[float]) -> tuple[float, float]:
+    low, high = map(float, bounds)
+    return low, high

@@ -42,5 +42,5 @@ def evaluate(
         disable=not progress,
     ):
         volumes = split.inputs(slice(start, start + batch_size))
-        logits.append(torch.stack([model(volumes.flip(axes)) for axes in flips]).mean(dim=0))
+        logits.append(torch.stack([model(volumes.flip(tuple(axes))) for axes in flips]).mean(dim=0))
     return torch.cat(logits).float().cpu()

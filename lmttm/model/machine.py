@@ -19,12 +19,13 @@ from lmttm.model import fast
 from lmttm.model.cell import Cell
 from lmttm.model.fits import fits
 from lmttm.model.memory import InitialMemory
-from lmttm.model.trace import Trace
+from lmttm.model.tokenizer import Tokenizer
+from lmttm.model.trace import Classifier, Trace
 
 log = logging.getLogger("lmttm")
 
 
-class LMTTM(nn.Module):
+class LMTTM(Classifier):
     """The machine: walks through a volume slab by slab and classifies what it saw.
 
     Args:
@@ -45,7 +46,7 @@ class LMTTM(nn.Module):
     def __init__(
         self,
         *,
-        tokenizer: nn.Module,
+        tokenizer: Tokenizer,
         initial_memory: InitialMemory,
         cell: Cell,
         pool: nn.Module,

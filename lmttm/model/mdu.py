@@ -46,7 +46,8 @@ class LayerStack(nn.Module):
             for layer in self.layers:
                 changed = layer(tokens)
                 tokens = tokens + self.skip(changed - tokens) if self.skip else changed
-        return self.final(tokens)
+        outputs: Tensor = self.final(tokens)
+        return outputs
 
 
 class TransformerMDU(LayerStack):
@@ -157,7 +158,8 @@ class _MixerLayer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         mixed = self.mix_tokens(self.token_norm(tokens).transpose(1, 2))
         tokens = tokens + mixed.transpose(1, 2)
-        return tokens + self.mix_channels(self.channel_norm(tokens))
+        changes: Tensor = self.mix_channels(self.channel_norm(tokens))
+        return tokens + changes
 
 
 def _mlp(width: int, hidden: int, dropout: float, *, bias: bool) -> nn.Sequential:
@@ -216,4 +218,5 @@ class _ResidualMLP(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return tokens + self.layers(tokens)
+        changes: Tensor = self.layers(tokens)
+        return tokens + changes

@@ -1,5 +1,6 @@
 """Pools the output tokens of a step before the classifier."""
 
+from einops import rearrange
 from torch import Tensor, nn
 
 from lmttm.model.summarizers import AttentionSummarizer
@@ -30,5 +31,5 @@ class AttentionPool(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens `(b t n d)` -> `(b t d)`."""
-        joined = self.summarize(self.norm(tokens.flatten(0, 1)))
-        return joined.unflatten(0, tokens.shape[:2])[:, :, 0]
+        joined: Tensor = self.summarize(self.norm(tokens.flatten(0, 1)))
+        return rearrange(joined, "(b t) 1 d -> b t d", b=tokens.shape[0])

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from lmttm.model.trace import Trace
+from lmttm.model.trace import Classifier, Trace
 
 
-class ResNet3D(nn.Module):
+class ResNet3D(Classifier):
     """Torchvision's video network `r3d_18`, for volumes instead of films.
 
     Its first convolution takes a volume's channels instead of three colours. It has no
@@ -39,7 +39,8 @@ class ResNet3D(nn.Module):
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Classifies volumes `(b c D H W)` in [0, 1]: logits `(b classes)`. Changes nothing."""
-        return self.net(volumes)
+        logits: Tensor = self.net(volumes)
+        return logits
 
     def run(self, volumes: Tensor) -> Trace:
         """Classifies volumes; the trace has one step, which is the answer."""

@@ -1,5 +1,8 @@
 """Volume -> the input tokens of each step."""
 
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -8,7 +11,43 @@ from torch.nn import functional as F
 from lmttm.errors import InputError
 
 
-class PatchTokenizer(nn.Module):
+class Tokenizer(nn.Module, ABC):
+    """Maps volumes to input tokens, and weights of tokens back to voxels."""
+
+    if TYPE_CHECKING:  # `nn.Module` has it, but says nothing of its types
+
+        def __call__(self, volumes: Tensor) -> Tensor:
+            """Calls `forward`."""
+
+    @abstractmethod
+    def grid(self, size: int) -> tuple[int, int]:
+        """Steps t and input tokens n of a volume with edge `size`."""
+
+    @abstractmethod
+    def forward(self, volumes: Tensor) -> Tensor:
+        """Tokenizes.
+
+        Args:
+            volumes: `(b c D H W)`, intensities in [0, 1].
+
+        Returns:
+            `(b t n d)`.
+        """
+
+    @abstractmethod
+    def to_voxels(self, weights: Tensor, shape: torch.Size) -> Tensor:
+        """Spreads weights of tokens over the voxels that they cover.
+
+        Args:
+            weights: `(b t n)`.
+            shape: Of a volume, D H W.
+
+        Returns:
+            `(b D H W)`.
+        """
+
+
+class PatchTokenizer(Tokenizer):
     """Tokenizer `3d`: one token for each cubic patch; a slab of patches is a step.
 
     Args:
@@ -86,7 +125,8 @@ class PatchTokenizer(nn.Module):
         if self.border == "pad":
             missing = [self._missing(edge) for edge in reversed(volumes.shape[2:])]
             volumes = F.pad(volumes, [side for m in missing for side in (m // 2, m - m // 2)])
-        return rearrange(self.embed(volumes), "b d t h w -> b t (h w) d")
+        embedded: Tensor = self.embed(volumes)
+        return rearrange(embedded, "b d t h w -> b t (h w) d")
 
 
 class BatchNormTokenizer(PatchTokenizer):
@@ -114,7 +154,7 @@ class BatchNormTokenizer(PatchTokenizer):
         )
 
 
-class ResNetTokenizer(nn.Module):
+class ResNetTokenizer(Tokenizer):
     """Tokenizer `resnet18`: torchvision's ResNet-18 up to layer2, on each slice along D.
 
     Args:
@@ -165,8 +205,9 @@ class ResNetTokenizer(nn.Module):
             `(b t n d)`: each step is one slice along D.
         """
         features = self.backbone(rearrange(volumes, "b c D H W -> (b D) c H W"))
-        tokens = rearrange(features, "(b t) e h w -> b t (h w) e", b=volumes.shape[0])
-        return self.project(tokens)
+        channels = rearrange(features, "(b t) e h w -> b t (h w) e", b=volumes.shape[0])
+        tokens: Tensor = self.project(channels)
+        return tokens
 
     def slices(self, depth: int) -> list[tuple[int, int]]:
         """The first and the last slice of each step, which are the same."""
@@ -177,4 +218,5 @@ class ResNetTokenizer(nn.Module):
         side = round(weights.shape[2] ** 0.5)
         planes = rearrange(weights, "b t (h w) -> b t h w", h=side)
         share = side**2 / (shape[1] * shape[2])
-        return share * F.interpolate(planes, size=tuple(shape[1:]), mode="bilinear")
+        spread: Tensor = share * F.interpolate(planes, size=tuple(shape[1:]), mode="bilinear")
+        return spread

@@ -1,8 +1,9 @@
-"""What a run of a model leaves; the training loop knows no more of a model than this."""
+"""What training and evaluation know of a model: how it is called, and what its run leaves."""
 
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Trace(NamedTuple):
@@ -11,3 +12,34 @@ class Trace(NamedTuple):
     logits: Tensor  # (b classes)
     step_logits: Tensor  # (b t classes): the classifier on each step's output tokens alone
     memory: Tensor  # (b k m d): the final memory
+
+
+class Classifier(nn.Module, ABC):
+    """A model of volumes: the machine, a baseline, or one of your own.
+
+    It is a base class, not a `Protocol`, because training also needs what every `nn.Module`
+    has (parameters, buffers, the training mode), and a protocol cannot require a class.
+    """
+
+    if TYPE_CHECKING:  # `nn.Module` has it, but says nothing of its types
+
+        def __call__(self, volumes: Tensor) -> Tensor:
+            """Calls `forward`."""
+
+    @abstractmethod
+    def forward(self, volumes: Tensor) -> Tensor:
+        """Classifies volumes `(b c D H W)` in [0, 1]: logits `(b classes)`. Changes nothing."""
+
+    @abstractmethod
+    def run(self, volumes: Tensor) -> Trace:
+        """Classifies volumes and also returns the logits of each step and the final memory."""
+
+    @abstractmethod
+    def remember(self, mean: Tensor, *, num_steps: int, sound: Tensor) -> None:
+        """Carries memory over to the next batch, where a model does so; training only.
+
+        Args:
+            mean: The mean over a batch of its final memories `(k m d)`.
+            num_steps: Steps that were taken, t.
+            sound: A truth value `()` on the device: whether the step was finite.
+        """

@@ -15,7 +15,7 @@ from lmttm.config.files import validate
 from lmttm.config.schema import Config
 from lmttm.errors import InputError, one_line
 from lmttm.model.build import build_model
-from lmttm.model.machine import LMTTM
+from lmttm.model.trace import Classifier
 from lmttm.storage import digest_of, raise_cause, whole_file, write_text
 
 BEST = "best.pth"
@@ -46,7 +46,7 @@ class Checkpoint:
     statistics: dict[str, Any]
     data: str = ""
 
-    def build(self) -> LMTTM:
+    def build(self) -> Classifier:
         """Rebuilds the model with the saved weights, on the CPU, in evaluation mode.
 
         Raises:
@@ -181,8 +181,8 @@ def load(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file may raise anything
         raise InputError(f"{path} is not a readable checkpoint: {one_line(error)}") from None
-    fields = dict.fromkeys(("model", "config", "validation", "training", "statistics"), dict)
-    fields["epoch"] = int
+    names = ("model", "config", "validation", "training", "statistics")
+    fields: dict[str, type] = {**dict.fromkeys(names, dict), "epoch": int}
     if not isinstance(content, dict) or any(
         not isinstance(content.get(name), kind) for name, kind in fields.items()
     ):
@@ -220,7 +220,7 @@ def _refuse_inflation(path: Path) -> None:
             raise ValueError("it claims to hold more than its own size")
 
 
-def load_run(run_dir: str | Path) -> tuple[LMTTM, Config]:
+def load_run(run_dir: str | Path) -> tuple[Classifier, Config]:
     """Rebuilds the best model of a run.
 
     Args:

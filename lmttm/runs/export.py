@@ -19,7 +19,8 @@ class _Logits(nn.Module):
         self.model = model
 
     def forward(self, volumes: Tensor) -> Tensor:
-        return self.model(volumes)
+        logits: Tensor = self.model(volumes)
+        return logits
 
 
 def write_onnx(path: Path, model: nn.Module, volumes: Tensor) -> float:
@@ -56,6 +57,7 @@ def write_onnx(path: Path, model: nn.Module, volumes: Tensor) -> float:
                 dynamic_shapes={"volumes": {0: torch.export.Dim("batch", min=1)}},
                 verbose=False,
             )
+        assert program is not None  # as `dynamo` is on
         program.save(str(temporary), include_initializers=True, external_data=False)
         session = onnxruntime.InferenceSession(
             temporary.read_bytes(), providers=["CPUExecutionProvider"]

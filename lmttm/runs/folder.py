@@ -181,9 +181,9 @@ def is_over(config: Config, history: list[dict[str, Any]]) -> bool:
     return len(history) >= train.epoch or 0 < train.stop_auc <= best
 
 
-def best_of(config: Config, history: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The epoch whose weights are kept, so far; of equals the earlier one."""
-    return max(history, key=lambda record: rank(config, record), default=None)
+def best_of(config: Config, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """The epoch whose weights are kept, of at least one; of equals the earlier one."""
+    return max(history, key=lambda record: rank(config, record))
 
 
 def rank(config: Config, record: dict[str, Any]) -> tuple[float, float]:

@@ -28,6 +28,7 @@ from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import Explanation, explain
+from lmttm.model.machine import LMTTM
 from lmttm.runs import card, checkpoint, export, pretrained, results
 from lmttm.runs.checkpoint import BEST, Checkpoint
 from lmttm.runs.folder import CONFIG
@@ -235,8 +236,6 @@ class Run:
                 the model is not a machine with steps and memory.
         """
         config = self.config
-        if config.model.model == "resnet3d":
-            raise InputError("explain follows steps and memory; model.model=resnet3d has neither")
         if len(self.members) > 1:
             raise InputError(f"only a single run can be explained, got {', '.join(self.names)}")
         if (path is None) == (index is None):
@@ -251,6 +250,9 @@ class Run:
             volume, label = _volume(self.dataset().splits[split], index or 0)
             name = f"{split}-{index}"
         model = self.members[0].build().to(device)
+        if not isinstance(model, LMTTM):
+            kind = config.model.model
+            raise InputError(f"explain follows steps and memory; model.model={kind} has neither")
         found = explain(model, prepare(volume[None].to(device), config))
         single = Explanation(*(part[0].cpu().numpy() for part in found))
         return results.write_explanation(

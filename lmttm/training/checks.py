@@ -7,6 +7,7 @@ from torch import nn
 from lmttm.config.schema import Config
 from lmttm.data.dataset import Dataset
 from lmttm.errors import InputError
+from lmttm.model.machine import LMTTM
 from lmttm.training.optimizer import warmup_length
 
 log = logging.getLogger("lmttm")
@@ -35,12 +36,11 @@ def check(config: Config, dataset: Dataset, model: nn.Module) -> None:
 
 def _check_batch_norm(config: Config, num_volumes: int, model: nn.Module) -> None:
     """Where a volume is one patch, batch norm sees one value for each volume."""
-    tokenizer = getattr(model, "tokenizer", nn.Identity())
-    if not any(
-        isinstance(module, nn.modules.batchnorm._BatchNorm) for module in tokenizer.modules()
+    if not isinstance(model, LMTTM) or not any(
+        isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.tokenizer.modules()
     ):
         return
-    if tokenizer.grid(config.size) != (1, 1) or 1 not in _part_sizes(config, num_volumes):
+    if model.tokenizer.grid(config.size) != (1, 1) or 1 not in _part_sizes(config, num_volumes):
         return
     raise InputError(
         "batch norm needs two values, but a volume is one patch and a part of a batch one volume; "

@@ -33,7 +33,9 @@ class Compiled:
         if torch.are_deterministic_algorithms_enabled():  # which the compiler has to be told
             torch.use_deterministic_algorithms(True, warn_only=True)
         mode = "reduce-overhead" if graphs else "default"
-        self.compiled = torch.compile(function, dynamic=False, mode=mode)
+        self.compiled: Callable[[Tensor], Any] | None = torch.compile(
+            function, dynamic=False, mode=mode
+        )
 
     def __call__(self, batch: Tensor) -> Any:
         """Calls the function, compiled if the batch is a full one."""

@@ -99,7 +99,8 @@ def _restore(last: Checkpoint, config: Config, trainer: Trainer) -> list[Record]
     num_volumes = len(trainer.split)
     steps = trainer.epoch * -(-num_volumes // config.batch_size) + trainer.steps_done
     warn_of_jump(last.config, config, num_volumes, steps)
-    return last.training["history"]
+    history: list[Record] = last.training["history"]
+    return history
 
 
 class _Loop:
@@ -174,13 +175,11 @@ class _Loop:
             raise
         if loss is None:
             return None
-        record = {"epoch": self.trainer.epoch, "lr": self.trainer.lr, "train_loss": loss}
+        record: Record = {"epoch": self.trainer.epoch, "lr": self.trainer.lr, "train_loss": loss}
         record |= _validate(self.trainer.model_to_keep, self.val, self.config)
         record["seconds"] = round(time.perf_counter() - started, 3)
-        best = folder.best_of(self.config, self.history)
-        rank = partial(folder.rank, self.config)
-        record["best"] = best is None or rank(record) > rank(best)
         self.history.append(record)
+        record["best"] = folder.best_of(self.config, self.history) is record
         if record["best"]:
             self._save_best(record)
         self._save_last()
