@@ -20,11 +20,11 @@ lint: install
 	$(BIN)/ruff format --check
 
 test: install lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The long form: 30 kills, all fuzzing, trainings of minutes. About half an hour.
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 	LMTTM_FUZZ=full $(BIN)/python -m pytest tests/reliability/test_hostile.py
 
 clean:

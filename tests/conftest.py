@@ -1,12 +1,21 @@
-"""What several tests need: small configurations, the real data where it is at hand."""
+"""What several tests need: one thread, small configurations, the real data where it is."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from lmttm.config.files import load_config
 from lmttm.config.schema import Config
+
+# One thread, here and in the processes that tests start, whatever the user has set: on busy cores
+# the threads of a test wait for each other, and sums in another order are other numbers.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
+torch.set_num_threads(1)
+threadpool_limits(1)
 
 # Looked for, never needed: a folder with the official npz files beside the checkout.
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "medmnist"
@@ -14,7 +23,7 @@ REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "medmnist"
 
 @pytest.fixture(autouse=True)
 def _repeatable():
-    """One thread and a seed: a test that draws numbers draws the same each time."""
+    """One thread, whatever the test before has set, and a seed for what this one draws."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
 

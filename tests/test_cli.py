@@ -67,13 +67,6 @@ def test_warnings_are_single_lines(capsys):
     assert capsys.readouterr().err == "WARNING: odd\n"
 
 
-def test_memory_is_left_as_it_is_on_other_systems(monkeypatch):
-    """Guards against a call into a C library that has no such function."""
-    monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr("ctypes.CDLL", raising(AssertionError("the C library was loaded")))
-    cli.keep_freed_memory()
-
-
 @pytest.mark.parametrize("words", [1, 10**6])
 def test_a_reader_that_leaves_early_is_no_fault(words):
     """Regression: `predict.py base.json | head -3` ended in a traceback."""

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lmttm.process import limit_threads
+from lmttm.process import keep_freed_memory, limit_threads
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_threads_are_those_that_the_process_may_use():
     one = min(os.sched_getaffinity(0))
     code = (
         f"import os; os.sched_setaffinity(0, [{one}])\n"
-        "from lmttm.process import limit_threads; limit_threads()\n"
+        "from lmttm.process import keep_freed_memory, limit_threads; limit_threads()\n"
         "import torch; print(torch.get_num_threads())"
     )
     clean = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
@@ -47,3 +47,24 @@ def test_threads_are_those_that_the_process_may_use():
         [sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True
     )
     assert result.stdout.split() == ["1"]
+
+
+def test_memory_is_left_as_it_is_on_other_systems(monkeypatch):
+    """Guards against a call into a C library that has no such function."""
+
+    def loaded(_):
+        raise AssertionError("the C library was loaded")
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("ctypes.CDLL", loaded)
+    keep_freed_memory()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
+    """Both settings, with and without the function that takes them."""
+    calls = []
+    for library in ({"mallopt": lambda *given: calls.append(given)}, {}):
+        monkeypatch.setattr("ctypes.CDLL", lambda _, found=library: type("C", (), found))
+        keep_freed_memory()
+    assert calls == [(-3, 2**30), (-1, -1)]

@@ -175,9 +175,10 @@ def _on_ray(
     except ImportError:
         raise InputError('--ray needs Ray: pip install -e ".[ray]"') from None
 
-    # Workers import this package from where it lies and write where the driver would.
+    # Workers import this package from where it lies and write where the driver would. A trial has
+    # one core: with the driver's number of threads, trials would wait for each other.
     root = Path(__file__).resolve().parents[2]
-    environment = {"env_vars": {"PYTHONPATH": str(root)}}
+    environment = {"env_vars": {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}}
     handler = signal.getsignal(signal.SIGTERM)
     ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
     if signal.getsignal(signal.SIGTERM) is not handler:  # Ray's would end the process at once

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from lmttm.data import phantoms
 from lmttm.errors import InputError, RunError
@@ -258,15 +257,25 @@ def test_a_missing_sweep_names_those_there_are():
         find_sweep("nothing.json")
 
 
-def test_a_sweep_on_ray_gives_the_same_numbers(small, tmp_path, monkeypatch):
-    """A local cluster of two workers, found by Ray's environment variable, does the trials."""
-    ray = pytest.importorskip("ray", reason="needs the extra: pip install 'lmttm[ray]'")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_sweep_on_ray_gives_the_same_numbers(threads, small, tmp_path, monkeypatch):
+    """A local cluster of two workers, found by Ray's environment variable, does the trials.
+
+    Each on one core, whatever OMP_NUM_THREADS says: with two threads the sums, and so the
+    scores, were others.
+    """
+    ray = pytest.importorskip("ray", reason='needs the extra: pip install -e ".[ray]"')
     from ray.cluster_utils import Cluster
 
-    monkeypatch.undo()  # other processes generate the phantoms in full
-    torch.set_num_threads(1)  # as Ray gives its workers: sums are taken in the same order
+    # From a file, since other processes know nothing of a changed number of phantoms.
+    arrays = {}
+    for seed, (split, number) in enumerate({"train": 32, "val": 20, "test": 20}.items()):
+        arrays[f"{split}_images"], arrays[f"{split}_labels"] = phantoms.generate(number, seed)
+    np.savez(tmp_path / "own.npz", **arrays)
+    small = [*small, f"dataset_name={tmp_path / 'own.npz'}"]
     here = [text for text in small if not text.startswith("output_dir=")]
     assert script.main([*here, f"output_dir={tmp_path / 'here'}"]) == 0
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
     try:
         monkeypatch.setenv("RAY_ADDRESS", cluster.address)
