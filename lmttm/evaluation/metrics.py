@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 
 from lmttm.config.kinds import METRICS, find
+from lmttm.evaluation.comparison import SCORES
+
+VOLUMES_AT_ONCE = 100_000  # of a bootstrap, so that it takes little memory
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
@@ -82,16 +85,18 @@ def intervals(
         defined.
     """
     rng = np.random.default_rng(0)
-    right = predict(probabilities) == labels
-    drawn = {"acc": [], "auc": []}
-    for _ in range(resamples):
-        chosen = rng.integers(len(labels), size=len(labels))
-        drawn["acc"].append(right[chosen].mean())
-        drawn["auc"].append(auc(labels[chosen], probabilities[chosen]))
-    result = {}
+    drawn: dict[str, list[np.ndarray]] = {"acc": [], "auc": []}
+    at_once = max(1, VOLUMES_AT_ONCE // len(labels))
+    for start in range(0, resamples, at_once):
+        draws = min(at_once, resamples - start)
+        chosen = rng.integers(len(labels), size=(draws, len(labels)))
+        for name, values in drawn.items():
+            values.append(SCORES[name](labels[chosen], probabilities[chosen]))
+    result: dict[str, list[float] | None] = {}
     for name, values in drawn.items():
-        defined = [value for value in values if value is not None]
-        result[name] = np.percentile(defined, [2.5, 97.5]).tolist() if defined else None
+        every = np.concatenate(values)
+        defined = every[np.isfinite(every)]
+        result[name] = np.percentile(defined, [2.5, 97.5]).tolist() if len(defined) else None
     return result
 
 
