@@ -255,4 +255,5 @@ def _without_overlays(stored: NDArray[Any], bits: int, signed: bool) -> NDArray[
     unused = 8 * stored.dtype.itemsize - bits
     kind = np.dtype(f"{'i' if signed else 'u'}{stored.dtype.itemsize}")
     shifted: NDArray[Any] = np.left_shift(stored.astype(kind, copy=False), unused)
-    return np.right_shift(shifted, unused, out=shifted)
+    shifted >>= unused
+    return shifted

@@ -106,7 +106,8 @@ class Source(Protocol):
 
 
 def _source(dataset_name: str) -> Source:
-    return find(DATASETS[dataset_name].source)(dataset_name)
+    source: Source = find(DATASETS[dataset_name].source)(dataset_name)
+    return source
 
 
 class Phantoms:

@@ -5,12 +5,12 @@ they were trained on other volumes? Over volumes: and if these models were score
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 RESAMPLES = 2000
 AT_ONCE = 100  # which take little memory together

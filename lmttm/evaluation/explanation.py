@@ -4,33 +4,37 @@ Everything is taken from the plain form of the steps; the results are plain tens
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from lmttm.model.machine import LMTTM
 from lmttm.model.memory import neighbours
+from lmttm.model.read import TriTemporalRead
+
+T = TypeVar("T", Tensor, np.ndarray)
 
 
-class Explanation(NamedTuple):
+class Explanation(NamedTuple, Generic[T]):
     """What a machine did with b volumes in t steps, with u neighbours in memory."""
 
-    probabilities: Tensor  # (b classes): the answer
-    running: Tensor  # (b t classes): the answer if the volume ended with that step
-    token_attention: Tensor  # (b u*r D H W): the attention of each read token to each voxel
-    attention: Tensor  # (b D H W): the mean of it over the read tokens
-    shares: Tensor  # (b t u+1): of all attention, the shares of the neighbours (current, past,
+    probabilities: T  # (b classes): the answer
+    running: T  # (b t classes): the answer if the volume ended with that step
+    token_attention: T  # (b u*r D H W): the attention of each read token to each voxel
+    attention: T  # (b D H W): the mean of it over the read tokens
+    shares: T  # (b t u+1): of all attention, the shares of the neighbours (current, past,
     # next, ...) and, last, of the input
-    without_step: Tensor  # (b t classes): the answer with an empty slab
-    without_unit: Tensor  # (b u classes): the answer if a neighbour reads as zeros at every step
-    step_effects: Tensor  # (b t): by how much the log-odds of the answer fall with an empty slab
-    unit_effects: Tensor  # (b u): by how much they fall without a neighbour
+    without_step: T  # (b t classes): the answer with an empty slab
+    without_unit: T  # (b u classes): the answer if a neighbour reads as zeros at every step
+    step_effects: T  # (b t): by how much the log-odds of the answer fall with an empty slab
+    unit_effects: T  # (b u): by how much they fall without a neighbour
 
 
 @torch.no_grad()
-def explain(model: LMTTM, volumes: Tensor) -> Explanation:
+def explain(model: LMTTM, volumes: Tensor) -> Explanation[Tensor]:
     """Explains the answers for volumes.
 
     Args:
@@ -128,6 +132,7 @@ def _attention(model: LMTTM, tokens: Tensor) -> tuple[Tensor, Tensor]:
     the neighbours and the input, `(b t u+1)`.
     """
     read = model.cell.read
+    assert isinstance(read, TriTemporalRead)
     on_inputs, shares = [], []
     for step, (units, _) in enumerate(_steps(model, tokens)):
         inputs = tokens[:, step]
@@ -142,3 +147,8 @@ def _attention(model: LMTTM, tokens: Tensor) -> tuple[Tensor, Tensor]:
         ]
         shares.append(torch.stack([*on_units, on_inputs[-1].sum(dim=2).mean(dim=1)], dim=1))
     return torch.stack(on_inputs, dim=1), torch.stack(shares, dim=1)
+
+
+def of_volume(explanation: Explanation[Tensor], index: int) -> Explanation[np.ndarray]:
+    """The explanation of one volume of a batch: arrays without the axis b."""
+    return Explanation(*(part[index].cpu().numpy() for part in explanation))

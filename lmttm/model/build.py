@@ -21,6 +21,8 @@ from lmttm.model.machine import LMTTM
 from lmttm.model.memory import InitialMemory, neighbours
 from lmttm.model.read import NeighbourMarks, TriTemporalRead
 from lmttm.model.resnet3d import ResNet3D
+from lmttm.model.summarizers import Summarizer
+from lmttm.model.tokenizer import ResNetTokenizer, Tokenizer
 
 log = logging.getLogger("lmttm")
 
@@ -115,7 +117,10 @@ def _machine(config: Config) -> LMTTM:
         num_classes=model.out_class_num,
         fast=config.fast,
     )
-    _initialise(machine, keep=tokenizer.backbone if model.resnet_pretrained else None)
+    keep = None
+    if model.resnet_pretrained and isinstance(tokenizer, ResNetTokenizer):
+        keep = tokenizer.backbone
+    _initialise(machine, keep)
     return machine
 
 
@@ -125,9 +130,9 @@ def _in_channels(config: Config) -> int:
     return config.model.in_channels + (config.distance == "on")
 
 
-def _tokenizer(config: Config) -> Any:
+def _tokenizer(config: Config) -> Tokenizer:
     model = config.model
-    return make(
+    tokenizer: Tokenizer = make(
         kinds.TOKENIZERS[model.preprocess_mode],
         in_channels=_in_channels(config),
         dim=model.dim,
@@ -136,6 +141,7 @@ def _tokenizer(config: Config) -> Any:
         border=model.border,
         pretrained=model.resnet_pretrained,
     )
+    return tokenizer
 
 
 def _noise(model: ModelConfig) -> Callable[[Tensor], Tensor] | None:
@@ -143,18 +149,19 @@ def _noise(model: ModelConfig) -> Callable[[Tensor], Tensor] | None:
     return kinds.find(path) if path else None
 
 
-def _summarizer(model: ModelConfig, num_tokens: int) -> nn.Module:
-    return make(
+def _summarizer(model: ModelConfig, num_tokens: int) -> Summarizer:
+    summarizer: Summarizer = make(
         kinds.MEMORY_MODES[model.memory_mode].summarizer,
         dim=model.dim,
         num_tokens=num_tokens,
         num_heads=model.num_heads,
         dropout=model.drop_r,
     )
+    return summarizer
 
 
 def _process(model: ModelConfig, *, num_tokens: int, num_neighbours: int) -> nn.Module:
-    mdu = make(
+    mdu: nn.Module = make(
         kinds.PROCESS_UNITS[model.process_unit],
         dim=model.dim,
         num_tokens=num_tokens,
@@ -175,7 +182,7 @@ def _write(model: ModelConfig, **shape: int) -> nn.Module | None:
     path = kinds.MEMORY_MODES[model.memory_mode].write
     if path is None:
         return None
-    return make(
+    write: nn.Module = make(
         path,
         dim=model.dim,
         make_summarizer=partial(_summarizer, model),
@@ -184,6 +191,7 @@ def _write(model: ModelConfig, **shape: int) -> nn.Module | None:
         dropout=model.drop_r,
         **shape,
     )
+    return write
 
 
 def _initialise(machine: LMTTM, keep: nn.Module | None) -> None:

@@ -18,13 +18,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lmttm.model.cell import Cell
+from lmttm.model.layers import Positions
 from lmttm.model.memory import neighbours, next_unit
-from lmttm.model.summarizers import Embedded
+from lmttm.model.read import TriTemporalRead
+from lmttm.model.summarizers import Embedded, EmbeddingSummarizer
 from lmttm.model.sums import make_sums
 from lmttm.model.write import EraseAddWrite, SummarizingWrite
 
 
-def walk(cell: nn.Module, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+def walk(cell: Cell, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     """Takes all steps; see `machine.walk`.
 
     Args:
@@ -36,7 +39,7 @@ def walk(cell: nn.Module, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tenso
         Output tokens `(b t u*r d)` and the final memory `(b k m d)`.
     """
     if cell.write is None:  # nothing goes from step to step: all of them at once
-        together = cell.process(cell.read([], inputs.flatten(0, 1)))
+        together: Tensor = cell.process(cell.read([], inputs.flatten(0, 1)))
         return together.unflatten(0, inputs.shape[:2]), memory
 
     inputs = inputs.transpose(0, 1).contiguous()  # t b n d: each step lies together
@@ -61,6 +64,8 @@ class _EmbeddedRead:
     """`TriTemporalRead` on tokens that are embedded beforehand."""
 
     def __init__(self, read: nn.Module, inputs: Tensor, units: Sequence[Tensor]) -> None:
+        assert isinstance(read, TriTemporalRead)
+        assert isinstance(read.summarize, EmbeddingSummarizer)
         self.summarize = read.summarize
         self.places = _tables(read.positions, [units[0].shape[1], inputs.shape[2]], inputs)
         self.inputs = _by_step(self.summarize.embed(inputs + self.places[1]))
@@ -79,6 +84,7 @@ class _EmbeddedWrite:
     """`SummarizingWrite` on tokens that are embedded or projected beforehand."""
 
     def __init__(self, write: SummarizingWrite, inputs: Tensor, units: Sequence[Tensor]) -> None:
+        assert isinstance(write.summarize, EmbeddingSummarizer)
         self.summarize = write.summarize
         unit_tokens, input_tokens = units[0].shape[1], inputs.shape[2]
         lengths = [unit_tokens] * write.num_neighbours + [input_tokens, write.output_tokens]
@@ -106,7 +112,8 @@ class _PlainWrite:
         self.inputs = inputs
 
     def __call__(self, near: list[int], target: Tensor, step: int, outputs: Tensor) -> Tensor:
-        return self.write([], target, self.inputs[step], outputs)
+        written: Tensor = self.write([], target, self.inputs[step], outputs)
+        return written
 
     def renew(self, unit: int, tokens: Tensor) -> None:
         pass
@@ -117,6 +124,7 @@ def _embedded_write(
 ) -> _EmbeddedWrite | _PlainWrite:
     if isinstance(write, SummarizingWrite):
         return _EmbeddedWrite(write, inputs, units)
+    assert isinstance(write, EraseAddWrite)
     return _PlainWrite(write, inputs)
 
 
@@ -124,6 +132,7 @@ def _tables(positions: nn.Module, lengths: list[int], inputs: Tensor) -> list[Te
     """A position table cut into the parts that it numbers; zeros where there is none."""
     if isinstance(positions, nn.Identity):
         return [inputs.new_zeros(1, inputs.shape[-1])] * len(lengths)
+    assert isinstance(positions, Positions)
     return list(positions.table.type_as(inputs).split(lengths))
 
 
@@ -135,7 +144,8 @@ def _once(memory: Tensor) -> Tensor:
 def _for_each(embedded: Embedded, seen: Embedded) -> Embedded:
     """Embedded tokens for each volume of a batch, where they stand there once for all."""
     volumes = seen[0].shape[0]
-    return tuple(part.expand(volumes, *part.shape[1:]) for part in embedded)
+    first, second = (part.expand(volumes, *part.shape[1:]) for part in embedded)
+    return first, second
 
 
 def _by_step(embedded: Embedded) -> list[Embedded]:

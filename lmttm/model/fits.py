@@ -7,7 +7,7 @@ from torch import nn
 
 from lmttm.model.cell import Cell
 from lmttm.model.read import TriTemporalRead
-from lmttm.model.summarizers import AttentionSummarizer, TokenLearner
+from lmttm.model.summarizers import AttentionSummarizer, Summarizer, TokenLearner
 from lmttm.model.write import EraseAddWrite, SummarizingWrite
 
 
@@ -43,13 +43,14 @@ def _has_additions(module: nn.Module) -> bool:
 def _known() -> tuple[set[tuple[object, ...]], set[tuple[object, ...]]]:
     """The layouts of the reads and of the writes that the fast form was written for."""
 
-    def token_learner(num_tokens: int) -> nn.Module:
+    def token_learner(num_tokens: int) -> Summarizer:
         return TokenLearner(dim=1, num_tokens=num_tokens, dropout=0.0)
 
-    def attention(num_tokens: int) -> nn.Module:
+    def attention(num_tokens: int) -> Summarizer:
         return AttentionSummarizer(dim=1, num_tokens=num_tokens, num_heads=1, dropout=0.0)
 
-    reads, writes = {()}, {(), _layout(EraseAddWrite(dim=1, unit_tokens=1))}
+    reads: set[tuple[object, ...]] = {()}
+    writes: set[tuple[object, ...]] = {(), _layout(EraseAddWrite(dim=1, unit_tokens=1))}
     for make_summarizer, positions in itertools.product((token_learner, attention), (False, True)):
         read = TriTemporalRead(
             dim=1,

@@ -53,6 +53,9 @@ class InitialMemory(nn.Module):
     evaluation too.
     """
 
+    learned_memory: nn.Parameter
+    carried_memory: Tensor
+
     def __init__(
         self,
         *,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lmttm.model.layers import Positions
+from lmttm.model.summarizers import Summarizer
 
 
 class NeighbourMarks(nn.Module):
@@ -28,7 +29,7 @@ class NeighbourMarks(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Read tokens `(b u*r d)`, neighbour by neighbour; the shape stays."""
-        each = tokens.unflatten(1, (len(self.marks), -1)) + self.marks[:, None]
+        each: Tensor = tokens.unflatten(1, (len(self.marks), -1)) + self.marks[:, None]
         return each.flatten(1, 2)
 
 
@@ -56,7 +57,7 @@ class TriTemporalRead(nn.Module):
         unit_tokens: int,
         input_tokens: int,
         read_tokens: int,
-        make_summarizer: Callable[[int], nn.Module],
+        make_summarizer: Callable[[int], Summarizer],
         positions: bool,
     ) -> None:
         super().__init__()

@@ -1,7 +1,10 @@
 """Token summarizers: n tokens into j, by softmax weightings."""
 
 import functools
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from einops import rearrange
@@ -9,11 +12,44 @@ from torch import Tensor, nn
 
 from lmttm.model.layers import Dropout, check_heads
 
-# What a summarizer makes of tokens one by one: what weighs them, and what is weighed.
+# What a summarizer makes of single tokens: what their weights come from, and their values.
 Embedded = tuple[Tensor, Tensor]
 
 
-class TokenLearner(nn.Module):
+class Summarizer(nn.Module, ABC):
+    """Summarizes n tokens into j."""
+
+    if TYPE_CHECKING:  # `nn.Module` has it, but says nothing of its types
+
+        def __call__(self, tokens: Tensor) -> Tensor:
+            """Calls `forward`."""
+
+    @abstractmethod
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Summarizes tokens `(b n d)`, for any n, into `(b j d)`."""
+
+    @abstractmethod
+    def weights(self, tokens: Tensor) -> Tensor:
+        """How much each of the j summaries takes of each token: `(b n d)` -> `(b j n)`."""
+
+
+class EmbeddingSummarizer(Summarizer):
+    """Embeds tokens one by one, then pools them: the form that `lmttm.model.fast` relies on."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Summarizes tokens `(b n d)`, for any n, into `(b j d)`."""
+        return self.pool(self.embed(tokens))
+
+    @abstractmethod
+    def embed(self, tokens: Tensor) -> Embedded:
+        """The part that takes one token at a time: tokens `(... n d)` -> two tensors."""
+
+    @abstractmethod
+    def pool(self, *parts: Embedded) -> Tensor:
+        """The part that joins the tokens of all parts: `(b j d)`."""
+
+
+class TokenLearner(EmbeddingSummarizer):
     """Summarizes n tokens into j: each is a softmax-weighted mean of all tokens' values.
 
     Args:
@@ -35,31 +71,22 @@ class TokenLearner(nn.Module):
         self.value = nn.Sequential(nn.Linear(dim, dim, bias=False), nn.GELU())
         self.dropout = Dropout(dropout)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Summarizes.
-
-        Args:
-            tokens: `(b n d)`, for any n.
-
-        Returns:
-            `(b j d)`.
-        """
-        return self.pool(self.embed(tokens))
-
     def weights(self, tokens: Tensor) -> Tensor:
         """How much each of the j summaries takes of each token: `(b n d)` -> `(b j n)`."""
-        return self.score(tokens).mT.softmax(dim=-1)
+        scores: Tensor = self.score(tokens)
+        return scores.mT.softmax(dim=-1)
 
     def embed(self, tokens: Tensor) -> Embedded:
-        """What looks at one token at a time: scores `(... n j)` and values `(... n d)`."""
+        """Embeds tokens one by one: scores `(... n j)` and values `(... n d)`."""
         return self.score(tokens), self.value(tokens)
 
     def pool(self, *parts: Embedded) -> Tensor:
-        """What joins the tokens: softmax over all parts' tokens, weighted sum `(b j d)`."""
-        return self.dropout(_weighted_sum([scores.mT for scores, _ in parts], parts))
+        """Softmax over the tokens of all parts, then a weighted sum of the values `(b j d)`."""
+        summary: Tensor = self.dropout(_weighted_sum([scores.mT for scores, _ in parts], parts))
+        return summary
 
 
-class AttentionSummarizer(nn.Module):
+class AttentionSummarizer(EmbeddingSummarizer):
     """Summarizes n tokens into j: learned queries attend to the tokens.
 
     Args:
@@ -89,28 +116,25 @@ class AttentionSummarizer(nn.Module):
         self.output = nn.Linear(dim, dim)
         self.dropout = Dropout(dropout)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Summarizes tokens `(b n d)`, for any n, into `(b j d)`."""
-        return self.pool(self.embed(tokens))
-
     def weights(self, tokens: Tensor) -> Tensor:
         """How much each of the j summaries takes of each token: the mean over the heads."""
-        scores = self._scaled_queries() @ self._heads(self.key(tokens)).mT
+        scores: Tensor = self._scaled_queries() @ self._heads(self.key(tokens)).mT
         return scores.softmax(dim=-1).mean(dim=-3)
 
     def embed(self, tokens: Tensor) -> Embedded:
-        """What looks at one token at a time: keys and values, each `(... n d)`."""
+        """Embeds tokens one by one: keys and values, each `(... n d)`."""
         return self.key(tokens), self.value(tokens)
 
     def pool(self, *parts: Embedded) -> Tensor:
-        """What joins the tokens: attention over all parts' tokens, `(b j d)`."""
+        """Attention over the tokens of all parts, `(b j d)`."""
         queries = self._scaled_queries()
         scores = [queries @ self._heads(keys).mT for keys, _ in parts]
         attended = _weighted_sum(scores, [(keys, self._heads(values)) for keys, values in parts])
-        return self.dropout(self.output(rearrange(attended, "b h j e -> b j (h e)")))
+        summary: Tensor = self.dropout(self.output(rearrange(attended, "b h j e -> b j (h e)")))
+        return summary
 
     def _scaled_queries(self) -> Tensor:
-        return self._heads(self.query(self.queries)) / (self.dim / self.num_heads) ** 0.5
+        return self._heads(self.query(self.queries)) / math.sqrt(self.dim / self.num_heads)
 
     def _heads(self, tokens: Tensor) -> Tensor:
         return rearrange(tokens, "... n (h e) -> ... h n e", h=self.num_heads)
@@ -120,5 +144,5 @@ def _weighted_sum(scores: list[Tensor], parts: Sequence[Embedded]) -> Tensor:
     """Softmax of scores `(... j n)` over all parts' tokens, applied to their values."""
     lengths = [part.shape[-1] for part in scores]
     weights = torch.cat(scores, dim=-1).softmax(dim=-1).split(lengths, dim=-1)
-    sums = [w @ values for w, (_, values) in zip(weights, parts, strict=True)]
+    sums: list[Tensor] = [w @ values for w, (_, values) in zip(weights, parts, strict=True)]
     return functools.reduce(torch.add, sums)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lmttm.model.summarizers import AttentionSummarizer, Embedded, TokenLearner
+from lmttm.model.summarizers import AttentionSummarizer, Embedded, Summarizer, TokenLearner
 
 
 class Projected(NamedTuple):
@@ -39,6 +39,8 @@ class TokenLearnerSums:
     def __init__(self, summarizer: TokenLearner, places: Tensor) -> None:
         norm, linear, *self.score = summarizer.score
         self.value, self.activation = summarizer.value
+        assert isinstance(norm, nn.LayerNorm)
+        assert isinstance(linear, nn.Linear)
         self.eps = norm.eps
         weight = linear.weight * norm.weight
         self.weight = (weight - weight.mean(dim=1, keepdim=True)).type_as(places)
@@ -50,8 +52,8 @@ class TokenLearnerSums:
         """Takes the products of tokens `(b n d)`."""
         centred = _centred(tokens)
         # For each token a product of its batch (b d) with its places in all slots (d s).
-        products = centred.transpose(0, 1) @ rearrange(self.places, "s n d -> n d s")
-        covariance = rearrange(products, "n b s -> s b n") / tokens.shape[-1]
+        dots = centred.transpose(0, 1) @ rearrange(self.places, "s n d -> n d s")
+        covariance = rearrange(dots, "n b s -> s b n") / tokens.shape[-1]
         variance = centred.square().mean(dim=-1) + self.places.square().mean(dim=-1)[:, None]
         # Rounding must not make a variance near 0 negative.
         scales = ((variance + 2 * covariance).clamp(min=0) + self.eps).rsqrt()
@@ -89,14 +91,17 @@ class AttentionSums:
         return keys + keys_of_places, values + values_of_places
 
 
-_KINDS = {TokenLearner: TokenLearnerSums, AttentionSummarizer: AttentionSums}
+def make_sums(summarizer: Summarizer, places: Tensor) -> TokenLearnerSums | AttentionSums:
+    """The sums of tokens and positions `(s n d)` for a summarizer of these two classes.
 
-
-def make_sums(
-    summarizer: TokenLearner | AttentionSummarizer, places: Tensor
-) -> TokenLearnerSums | AttentionSums:
-    """The sums of tokens and positions `(s n d)` for a summarizer of exactly these classes."""
-    return _KINDS[type(summarizer)](summarizer, places)
+    Raises:
+        TypeError: It is of another class.
+    """
+    if type(summarizer) is TokenLearner:
+        return TokenLearnerSums(summarizer, places)
+    if type(summarizer) is AttentionSummarizer:
+        return AttentionSums(summarizer, places)
+    raise TypeError(f"there are no sums for {type(summarizer).__name__}")
 
 
 def _centred(tokens: Tensor) -> Tensor:

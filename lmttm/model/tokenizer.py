@@ -24,6 +24,10 @@ class Tokenizer(nn.Module, ABC):
         """Steps t and input tokens n of a volume with edge `size`."""
 
     @abstractmethod
+    def slices(self, depth: int) -> list[tuple[int, int]]:
+        """The first and last slice of each step, in a volume of `depth` slices."""
+
+    @abstractmethod
     def forward(self, volumes: Tensor) -> Tensor:
         """Tokenizes.
 

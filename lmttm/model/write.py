@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lmttm.model.layers import Positions
+from lmttm.model.summarizers import Summarizer
 
 
 class SummarizingWrite(nn.Module):
@@ -31,7 +32,7 @@ class SummarizingWrite(nn.Module):
         num_neighbours: int,
         input_tokens: int,
         output_tokens: int,
-        make_summarizer: Callable[[int], nn.Module],
+        make_summarizer: Callable[[int], Summarizer],
         positions: bool,
     ) -> None:
         super().__init__()
@@ -55,7 +56,9 @@ class SummarizingWrite(nn.Module):
         Returns:
             The new tokens of the next unit, `(b m d)`.
         """
-        return self.summarize(self.positions(torch.cat([*units, inputs, outputs], dim=1)))
+        tokens = torch.cat([*units, inputs, outputs], dim=1)
+        written: Tensor = self.summarize(self.positions(tokens))
+        return written
 
 
 class EraseAddWrite(nn.Module):
@@ -99,5 +102,6 @@ class EraseAddWrite(nn.Module):
         outputs = self.norm(outputs)
         places = self.place(outputs).softmax(dim=-1)  # b j m
         erased = places[..., None] * self.erase(outputs).sigmoid()[:, :, None]  # b j m d
-        added = places.transpose(1, 2) @ self.add(outputs)
-        return target * (1 - erased).prod(dim=1) + added
+        added: Tensor = places.transpose(1, 2) @ self.add(outputs)
+        kept: Tensor = target * (1 - erased).prod(dim=1)
+        return kept + added

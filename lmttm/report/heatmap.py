@@ -42,10 +42,11 @@ def draw(
     num_steps = len(slabs)
     figure = Figure(figsize=(12, 8.6), layout="constrained")
     figure.suptitle(f"{title}\n{_answer(found, class_names)}", fontsize=11)
-    above, below = figure.subfigures(2, 1, height_ratios=(1.05, 1))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.05, 1))
+    above, below = halves
     shown = np.linspace(0, num_steps - 1, min(num_steps, 10)).round().astype(int)
     panels = above.subplots(2, 5)
-    image = None
+    image: Any = None
     for panel, step in zip(panels.flat[: len(shown)], shown, strict=True):
         place = sum(slabs[step]) // 2
         image = _overlay(panel, volume, found.attention, place)
@@ -71,9 +72,14 @@ def answer_plots(
     steps = np.arange(1, len(found.running) + 1)
     answer = int(np.argmax(found.probabilities))
     for number, name in enumerate(class_names):
-        style = {"color": colour_of(number), "linestyle": dash_of(number)}
         panels[0].plot(
-            steps, found.running[:, number], marker="o", ms=3, label=short(name), **style
+            steps,
+            found.running[:, number],
+            marker="o",
+            ms=3,
+            label=short(name),
+            color=colour_of(number),
+            linestyle=dash_of(number),
         )
     chance = 1 / len(class_names)
     panels[0].axhline(chance, color="grey", linewidth=1, linestyle=":", label="chance")
@@ -101,7 +107,7 @@ def answer_plots(
     for panel in panels[:3]:
         panel.set_xlabel("slab (step)", fontsize=size)
         panel.set_xlim(0.4, len(steps) + 0.6)
-        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.locator_params(axis="x", integer=True)
     for panel in panels:
         panel.set_ylim(0, 1.02)
         panel.tick_params(labelsize=8)
@@ -146,7 +152,7 @@ def draw_tokens(volume: np.ndarray, found: Any, title: str) -> "Figure":
     panels = figure.subplots(rows, columns, squeeze=False)
     shadow = volume.max(axis=0)[None]
     names = unit_names(rows)[:rows] if found.shares.shape[1] > 1 else ["input"]
-    image = None
+    image: Any = None
     for number, panel in enumerate(panels.flat):
         image = _overlay(panel, shadow, maps[number][None], 0)
         if number % columns == 0:

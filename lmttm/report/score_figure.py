@@ -1,7 +1,7 @@
 """A picture of the scores of a split: confusion matrix, ROC, precision and recall, reliability."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -175,7 +175,7 @@ def _reliability(
     _frame(panel, "upper left")
 
 
-def _frame(panel: "Axes", legend: str) -> None:
+def _frame(panel: "Axes", legend: Literal["lower right", "lower left", "upper left"]) -> None:
     panel.set_xlim(-0.02, 1.02)
     panel.set_ylim(-0.02, 1.1)
     panel.grid(alpha=0.3)

@@ -15,7 +15,8 @@ def most_wrong(labels: np.ndarray, probabilities: np.ndarray, number: int = 8) -
     """Indices of the volumes that were most confidently wrong, the worst first."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     sureness = probabilities[wrong].max(axis=1)
-    return wrong[np.argsort(-sureness, kind="stable")][:number].tolist()
+    worst: list[int] = wrong[np.argsort(-sureness, kind="stable")][:number].tolist()
+    return worst
 
 
 def most_typical(labels: np.ndarray, probabilities: np.ndarray, number: int = 2) -> list[int]:

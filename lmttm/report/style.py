@@ -81,7 +81,7 @@ def _take_ink(figure: Any) -> None:
     from matplotlib.text import Text
 
     def black(artist: Any) -> bool:
-        colour = artist.get_edgecolor() if isinstance(artist, Spine) else artist.get_color()
+        colour: Any = artist.get_edgecolor() if isinstance(artist, Spine) else artist.get_color()
         return to_hex(colour[0] if isinstance(artist, LineCollection) else colour) == "#000000"
 
     for panel in figure.axes:  # ticks made later are copies of what these parameters say

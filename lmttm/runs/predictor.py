@@ -38,7 +38,7 @@ def with_user(trained: Config, user: Config) -> Config:
 
     A data set of the user's own may have moved: then its path is the user's as well.
     """
-    keys = FROM_USER
+    keys: tuple[str, ...] = FROM_USER
     if is_own(trained.dataset_name) and is_own(user.dataset_name):
         keys = (*keys, "dataset_name")
     return trained.model_copy(update={key: getattr(user, key) for key in keys})

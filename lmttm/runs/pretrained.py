@@ -26,7 +26,7 @@ _FOLDERS = (_PACKAGE / "shipped_weights", _PACKAGE.parent / "weights")
 
 def shipped() -> dict[str, Path]:
     """The folders of the shipped models, by name."""
-    found = {}
+    found: dict[str, Path] = {}
     for folder in _FOLDERS:
         for path in sorted(folder.glob(f"*/{WEIGHTS}")):
             found.setdefault(path.parent.name, path.parent)

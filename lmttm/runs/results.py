@@ -63,7 +63,7 @@ class Explained:
     """
 
     title: str
-    explanation: Explanation
+    explanation: Explanation[np.ndarray]
     files: list[Path]
 
 
@@ -136,7 +136,7 @@ def write_explanation(
     folder: Path,
     name: str,
     volume: np.ndarray,
-    explanation: Explanation,
+    explanation: Explanation[np.ndarray],
     slabs: Sequence[tuple[int, int]],
     class_names: tuple[str, ...],
     label: int | None,

@@ -27,7 +27,7 @@ from lmttm.data.statistics import Statistics
 from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.evaluation import metrics
-from lmttm.evaluation.explanation import Explanation, explain
+from lmttm.evaluation.explanation import explain, of_volume
 from lmttm.model.machine import LMTTM
 from lmttm.runs import card, checkpoint, export, pretrained, results
 from lmttm.runs.checkpoint import BEST, Checkpoint
@@ -63,15 +63,15 @@ def open_run(
     if str(target) in models:
         folder = models[str(target)]
         user = load_config(folder / CONFIG, list(overrides))
-        names, members = (folder.name,), (pretrained.load(folder),)
+        names, members = [folder.name], [pretrained.load(folder)]
     else:
         user = _user_config(target, overrides)
-        names = tuple(names) or (user.train.name,)
-        members = tuple(checkpoint.load(Path(user.output_dir) / name / BEST) for name in names)
+        names = names or [user.train.name]
+        members = [checkpoint.load(Path(user.output_dir) / name / BEST) for name in names]
     for member in members:
         _refuse_contradictions(user, member.config, overrides)
     _refuse_mismatch(members, names)
-    return Run(members, names, user)
+    return Run(tuple(members), tuple(names), user)
 
 
 def from_pretrained(name: str, overrides: Sequence[str] = ()) -> "Run":
@@ -253,8 +253,7 @@ class Run:
         if not isinstance(model, LMTTM):
             kind = config.model.model
             raise InputError(f"explain follows steps and memory; model.model={kind} has neither")
-        found = explain(model, prepare(volume[None].to(device), config))
-        single = Explanation(*(part[0].cpu().numpy() for part in found))
+        single = of_volume(explain(model, prepare(volume[None].to(device), config)), 0)
         return results.write_explanation(
             self.folder / "explain",
             name,

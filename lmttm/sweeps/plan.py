@@ -133,21 +133,21 @@ def make_trials(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0)
         sets = [_dataset(name, sweep.base, overrides) for name in sweep.datasets]
         axes = {"dataset": sets} | axes
     trials = []
-    for combination in itertools.product(*axes.values(), sweep.seeds, range(folds or 1)):
-        *settings, seed, fold = combination
-        labels = dict(zip(axes, (label for label, _ in settings), strict=True))
+    combinations = itertools.product(*axes.values())
+    for chosen, seed, fold in itertools.product(combinations, sweep.seeds, range(folds or 1)):
+        labels = dict(zip(axes, (label for label, _ in chosen), strict=True))
         parts = [*(_safe(label) for label in labels.values()), f"s{seed}"]
-        texts = [*overrides, *(text for _, texts in settings for text in texts), f"seed={seed}"]
+        texts = [*overrides, *(text for _, texts in chosen for text in texts), f"seed={seed}"]
         if folds:
             parts.append(f"f{fold}")
             texts += [f"folds={folds}", f"fold={fold}"]
         name = "-".join(parts)
-        texts = (*texts, f"output_dir={folder}", f"train.name={name}")
+        texts += [f"output_dir={folder}", f"train.name={name}"]
         try:
             config = load_config(sweep.base, texts)
         except InputError as error:
             raise InputError(f"trial {name}: {error}") from None
-        trials.append(Trial(name, labels, texts, config))
+        trials.append(Trial(name, labels, tuple(texts), config))
     configs = {trial.name: trial.config for trial in trials}
     check_names(configs, [trial.name for trial in trials])
     return trials

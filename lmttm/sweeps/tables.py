@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from lmttm.evaluation.comparison import Array
-from lmttm.sweeps.differences import Predictions, paired_tables
+from lmttm.sweeps.differences import Groups, Predictions, Row, paired_tables
 from lmttm.sweeps.plan import SCORES, Trial, is_finished
 
 
 def collect(
     trials: Iterable[Trial], splits: list[str], costs: dict[str, tuple[int, float]]
-) -> list[dict]:
+) -> list[Row]:
     """A row for each finished trial: labels, seed, scores, parameters, GFLOP, seconds.
 
     Args:
@@ -51,7 +51,7 @@ def collect(
     return rows
 
 
-def to_csv(rows: list[dict]) -> str:
+def to_csv(rows: list[Row]) -> str:
     """The rows as a CSV text."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["trial"])
@@ -72,16 +72,16 @@ def predictions_in(folder: Path) -> Predictions:
     return predictions
 
 
-def group(rows: list[dict], axes: list[str]) -> dict[tuple[str, ...], list[dict]]:
+def group(rows: list[Row], axes: list[str]) -> Groups:
     """The rows of each combination of axis values, in the order of the sweep."""
-    groups: dict[tuple[str, ...], list[dict]] = {}
+    groups: Groups = {}
     for row in rows:
         groups.setdefault(tuple(row[axis] for axis in axes), []).append(row)
     return groups
 
 
 def to_markdown(
-    rows: list[dict], axes: list[str], splits: list[str], predictions: Predictions
+    rows: list[Row], axes: list[str], splits: list[str], predictions: Predictions
 ) -> str:
     """Mean +- standard deviation over runs, the best in bold, and paired differences.
 
@@ -114,7 +114,7 @@ def to_markdown(
     return "\n".join(lines) + "\n" + paired_tables(groups, axes, pairs, predictions)
 
 
-def _summary(members: list[dict], column: str) -> tuple[float, str]:
+def _summary(members: list[Row], column: str) -> tuple[float, str]:
     values = [member[column] for member in members if member[column] is not None]
     if not values:
         return float("-inf"), "-"

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ def make_optimizer(
     model: nn.Module, *, name: str, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
     """The optimizer that `lmttm.config.kinds` lists under a name, over a model's parameters."""
-    kind = find(OPTIMIZERS[name])
+    kind: Callable[..., torch.optim.Optimizer] = find(OPTIMIZERS[name])
     parameters = list(model.parameters())
     # The fused form can leave a step out without the host's knowing: see `Trainer`.
     can_fuse = "fused" in inspect.signature(kind).parameters
