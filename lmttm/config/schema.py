@@ -80,14 +80,8 @@ def _warmup(value: Any) -> Any:
     )
 
 
-def _whole(low: int, high: int) -> Any:
-    """A whole number in bounds.
-
-    The upper one keeps a slip, or a stranger's file, from asking for more memory than there is.
-    """
-    return Annotated[int, Field(ge=low, le=high)]
-
-
+# The upper bound of a whole number keeps a slip, or the file of a stranger, from requesting more
+# memory than there is.
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -115,18 +109,26 @@ class ModelConfig(_Section):
         "TL", description="how memory is read and written"
     )
     in_channels: Literal[1] = Field(1, description="grey values of a voxel")
-    dim: _whole(1, 16384) = Field(448, description="width of a token")
-    memory_tokens_size: _whole(1, 65536) = Field(448, description="tokens of the whole memory")
-    num_blocks: _whole(1, 65536) = Field(4, description="units of the memory (lmttm only)")
-    radius: _whole(0, 65536) = Field(
+    dim: Annotated[int, Field(ge=1, le=16384)] = Field(448, description="width of a token")
+    memory_tokens_size: Annotated[int, Field(ge=1, le=65536)] = Field(
+        448, description="tokens of the whole memory"
+    )
+    num_blocks: Annotated[int, Field(ge=1, le=65536)] = Field(
+        4, description="units of the memory (lmttm only)"
+    )
+    radius: Annotated[int, Field(ge=0, le=65536)] = Field(
         1, description="neighbours read on each side of the current unit"
     )
-    summarize_num_tokens: _whole(1, 4096) = Field(
+    summarize_num_tokens: Annotated[int, Field(ge=1, le=4096)] = Field(
         8, description="tokens that the read of one unit gives"
     )
-    out_class_num: _whole(2, 1000) = Field(2, description="classes of the data set")
-    patch_size: _whole(1, 64) = Field(3, description="edge and stride of a patch, in voxels")
-    patch_stride: _whole(0, 64) = Field(
+    out_class_num: Annotated[int, Field(ge=2, le=1000)] = Field(
+        2, description="classes of the data set"
+    )
+    patch_size: Annotated[int, Field(ge=1, le=64)] = Field(
+        3, description="edge and stride of a patch, in voxels"
+    )
+    patch_stride: Annotated[int, Field(ge=0, le=64)] = Field(
         0, description="distance of patches; 0: patch_size, less: patches overlap"
     )
     border: Literal["crop", "pad"] = Field(
@@ -146,9 +148,13 @@ class ModelConfig(_Section):
     load_memory_add_noise_mode: Annotated[str, OneOf(NOISES), BeforeValidator(_noise_mode)] = Field(
         "normal", description="distribution of that noise"
     )
-    num_heads: _whole(1, 1024) = Field(8, description="attention heads")
-    mlp_ratio: _whole(1, 64) = Field(3, description="width of a feed-forward layer, in dim")
-    depth: _whole(1, 256) = Field(3, description="layers of the processing unit")
+    num_heads: Annotated[int, Field(ge=1, le=1024)] = Field(8, description="attention heads")
+    mlp_ratio: Annotated[int, Field(ge=1, le=64)] = Field(
+        3, description="width of a feed-forward layer, in dim"
+    )
+    depth: Annotated[int, Field(ge=1, le=256)] = Field(
+        3, description="layers of the processing unit"
+    )
     share_layers: bool = Field(
         True, description="one layer's weights serve all of them (published)"
     )
@@ -217,7 +223,9 @@ class TrainConfig(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = Field(
         "Train", description="the run's folder in output_dir"
     )
-    epoch: _whole(1, 1_000_000) = Field(20, description="passes over the training split")
+    epoch: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        20, description="passes over the training split"
+    )
     stop_auc: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="a validation AUC that ends the training once it is reached; 0: none"
     )
@@ -247,7 +255,7 @@ class TrainConfig(_Section):
     keep: Literal["best", "last"] = Field(
         "best", description="the epoch whose weights best.pth holds: of the best validation AUC"
     )
-    accumulate: _whole(1, 65536) = Field(
+    accumulate: Annotated[int, Field(ge=1, le=65536)] = Field(
         1, description="parts in which a batch passes the model, to take less memory"
     )
     precision: Literal["fp32", "bf16", "auto"] = Field(
@@ -256,7 +264,7 @@ class TrainConfig(_Section):
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="compile the passes of training; auto: on a GPU"
     )
-    save_every: _whole(0, 10**9) = Field(
+    save_every: Annotated[int, Field(ge=0, le=10**9)] = Field(
         0, description="steps after which last.pth is saved within an epoch; 0: after epochs only"
     )
 
@@ -270,7 +278,9 @@ class AugmentConfig(_Section):
     turn_planes: Annotated[list[Literal["DH", "DW", "HW"]], BeforeValidator(_listed)] = Field(
         [], description="planes in which a volume may be turned by quarters"
     )
-    shift: _whole(0, 64) = Field(0, description="largest shift per axis, in voxels")
+    shift: Annotated[int, Field(ge=0, le=64)] = Field(
+        0, description="largest shift per axis, in voxels"
+    )
     rotate: Annotated[float, Field(ge=0, le=180)] = Field(
         0.0, description="largest angle of a turn about each axis, in degrees"
     )
@@ -286,7 +296,9 @@ class AugmentConfig(_Section):
 class Config(_Section):
     """A whole configuration; the attributes are the keys of the JSON files."""
 
-    batch_size: _whole(1, 65536) = Field(32, description="volumes of a training step")
+    batch_size: Annotated[int, Field(ge=1, le=65536)] = Field(
+        32, description="volumes of a training step"
+    )
     dataset_name: Annotated[str, BeforeValidator(_dataset)] = Field(
         "AdrenalMNIST3D",
         description="one of the six MedMNIST 3D data sets, PhantomMNIST3D, or a path of your own",
@@ -296,10 +308,12 @@ class Config(_Section):
     distance: Literal["off", "on", "auto"] = Field(
         "off", description="a signed distance channel for shape masks; auto: where all are masks"
     )
-    folds: _whole(0, 100) = Field(
+    folds: Annotated[int, Field(ge=0, le=100)] = Field(
         0, description="cross-validation: parts of training + validation split; 0: official splits"
     )
-    fold: _whole(0, 99) = Field(0, description="the part that is the validation split")
+    fold: Annotated[int, Field(ge=0, le=99)] = Field(
+        0, description="the part that is the validation split"
+    )
     test_flips: bool = Field(
         False, description="predictions are averaged over the flips of augment.flip_axes"
     )
@@ -307,7 +321,9 @@ class Config(_Section):
         "auto", description="auto, cpu, cuda, cuda:N or mps"
     )
     fast: bool = Field(True, description="take the steps in the form that saves arithmetic")
-    seed: _whole(0, 2**32 - 1) = Field(3407, description="of everything random")
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
+        3407, description="of everything random"
+    )
     output_dir: str = Field("runs", description="folder of the runs")
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()

@@ -102,7 +102,8 @@ def intervals(
 
 def predict(probabilities: np.ndarray) -> np.ndarray:
     """The class `(N)` that MedMNIST's ACC counts: of two, class 1 needs more than 0.5."""
-    return probabilities.argmax(axis=1)
+    predictions: np.ndarray = probabilities.argmax(axis=1)
+    return predictions
 
 
 def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:

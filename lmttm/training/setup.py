@@ -12,6 +12,7 @@ from lmttm.data.augment import Augment
 from lmttm.data.dataset import Dataset, Split, with_distances
 from lmttm.data.distance import is_mask
 from lmttm.device import fast_in_bf16
+from lmttm.model.trace import Classifier
 from lmttm.training.checks import num_steps
 from lmttm.training.optimizer import learning_rate, make_optimizer, warmup_length
 from lmttm.training.trainer import Trainer
@@ -71,7 +72,7 @@ def warn_of_jump(begun: Config, config: Config, num_volumes: int, step: int) -> 
         )
 
 
-def make_trainer(config: Config, split: Split, model: torch.nn.Module) -> Trainer:
+def make_trainer(config: Config, split: Split, model: Classifier) -> Trainer:
     """The trainer that a configuration describes, on the device of the model."""
     device = next(model.parameters()).device
     train = settle_precision(config, device).train

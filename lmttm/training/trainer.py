@@ -16,6 +16,7 @@ from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split, batches
 from lmttm.device import random_state, restore_random_state
 from lmttm.errors import RunError
+from lmttm.model.trace import Classifier
 from lmttm.storage import write_text
 from lmttm.training.averaging import Average
 from lmttm.training.compiled import Compiled
@@ -93,7 +94,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Classifier,
         split: Split,
         *,
         augment: Augment,
@@ -140,7 +141,8 @@ class Trainer:
     @property
     def lr(self) -> float:
         """The learning rate of the last step."""
-        return self.optimizer.param_groups[0]["lr"]
+        lr: float = self.optimizer.param_groups[0]["lr"]
+        return lr
 
     @property
     def model_to_keep(self) -> nn.Module:
@@ -199,7 +201,7 @@ class Trainer:
         buffers = list(self.model.buffers())
         before = [buffer.clone() for buffer in buffers]
         weight = self._weight(self.split.labels[chosen])
-        loss = memory = 0.0
+        loss = memory = torch.zeros((), device=self.device)
         for part in chosen.split(self.part_size):
             share = len(part) / len(chosen)
             volumes, mixing = self.augment(self.split.inputs(part))
@@ -207,8 +209,8 @@ class Trainer:
                 trace = self.run(volumes)
                 part_loss = self._loss(trace.logits, self.split.labels[part], mixing) / weight
             part_loss.backward()
-            loss += part_loss.detach()
-            memory += share * _mean_memory(trace.memory.detach())
+            loss = loss + part_loss.detach()
+            memory = memory + share * _mean_memory(trace.memory.detach())
 
         limit = self.clip_norm or math.inf
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
@@ -217,7 +219,8 @@ class Trainer:
             buffer.copy_(torch.where(sound, buffer, old))
         self._unseen.append(_Step(len(self._losses) + 1, loss, norm, lr, chosen))
         if self.skips_unseen:
-            self.optimizer.found_inf = (~sound).float()
+            # The fused optimizers read it, though `Optimizer` does not declare it.
+            self.optimizer.found_inf = (~sound).float()  # type: ignore[attr-defined]
         else:
             self._look()
         self.optimizer.step()
