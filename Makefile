@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test test-slow lint clean
+.PHONY: install demo test test-slow lint types clean
 
 install: .venv/installed
 
@@ -19,6 +19,9 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
+types: install
+	$(BIN)/mypy
+
 test: install lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -28,4 +31,4 @@ test-slow: install
 	LMTTM_FUZZ=full $(BIN)/python -m pytest tests/reliability/test_hostile.py
 
 clean:
-	rm -rf .venv *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .mypy_cache

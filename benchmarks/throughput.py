@@ -25,6 +25,8 @@ from lmttm.device import describe, make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
+from lmttm.model.machine import LMTTM
+from lmttm.model.trace import Classifier
 from lmttm.report.style import BLUE, ORANGE, save
 from lmttm.storage import write_text
 from lmttm.sweeps.plan import cost
@@ -110,7 +112,7 @@ def _sweep(args: argparse.Namespace, config: Config) -> int:
         depth = varied.size if key else value
         device = pick_device(varied.device)
         times = _train_seconds(_form(varied, fast=True), device, args.repeats, depth)
-        place = value if key else build_model(varied).tokenizer.grid(depth)[0]
+        place = value if key else _grid(varied, depth)[0]
         rows.append({"value": place, "seconds": statistics.median(times)})
         print(f"{label} {place}: {rows[-1]['seconds']:.3f} s a training step")
     write_text(args.out / f"{args.sweep}.json", json.dumps(rows, indent=2) + "\n")
@@ -168,8 +170,15 @@ def _matrix_rate(
 
 def _largest_product(config: Config) -> tuple[int, int, int]:
     """Rows, inner and outer width of the model's largest product: all input tokens at once."""
-    steps, tokens = build_model(_form(config, fast=True)).tokenizer.grid(config.size)
+    steps, tokens = _grid(_form(config, fast=True), config.size)
     return config.batch_size * steps * tokens, config.model.dim, config.model.dim
+
+
+def _grid(config: Config, size: int) -> tuple[int, int]:
+    """Steps, and input tokens of each, in a volume with edge `size`."""
+    model = build_model(config)
+    assert isinstance(model, LMTTM)  # `main` refuses the baseline
+    return model.tokenizer.grid(size)
 
 
 def _peak_gib(device: torch.device) -> float:
@@ -193,7 +202,7 @@ def _form(config: Config, *, fast: bool, bf16: bool = False) -> Config:
     return config.model_copy(update=update)
 
 
-def _model(config: Config, device: torch.device) -> torch.nn.Module:
+def _model(config: Config, device: torch.device) -> Classifier:
     make_deterministic(config.seed)
     return build_model(config).to(device)
 

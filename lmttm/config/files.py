@@ -200,7 +200,7 @@ def sentences(fault: Any, known: list[str]) -> list[str]:
     if fault["type"] == "extra_forbidden":
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         ends = [k for k in known if k.split(".")[-1] == key.split(".")[-1]]
-        guess = (ends or close or [None])[0]
+        guess = next(iter(ends or close), None)
         return [f"{key} is not a known key" + (f"; did you mean {guess}?" if guess else "")]
     rule = fault["msg"].replace("Input should be", "must be").replace("String should", "must")
     rule = rule.replace("List should", "must").replace("Field required", "is missing")
