@@ -1,58 +1,68 @@
-"""Configuration files and `key=value` texts: read, laid over each other, held to the schema.
+"""Configuration files: loaded, laid over the file that each names as its base, held to the schema.
 
-A file states only what differs from the schema's defaults (`config/base.json` spells all of
-them out, for reading). The published files load unchanged: see `_modernise`.
+A file states only what differs from its `"base"`, or from the schema's defaults where it names none
+(`config/base.json` spells all of them out). The published files load unchanged.
 """
 
 import difflib
 import json
 import logging
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from lmttm.config.overrides import overridden_keys, parse_override
+from lmttm.config.paths import expanded
+from lmttm.config.published import modernise
 from lmttm.config.schema import Config, flatten
 from lmttm.errors import InputError
 
+__all__ = [
+    "CONFIG_DIR",
+    "load_config",
+    "overridden_keys",
+    "read_json",
+    "sentences",
+    "to_json",
+    "validate",
+]
+
 log = logging.getLogger("lmttm")
 
-CONFIG_DIR = Path(__file__).resolve().parents[2] / "config"
-
-# Keys of the published files that have another name here, and those that mean nothing.
-_RENAMED = {
-    "model.summerize_num_tokens": "model.summarize_num_tokens",
-    "model.Read_use_positional_embedding": "model.read_use_positional_embedding",
-    "model.Write_use_positional_embedding": "model.write_use_positional_embedding",
-}
-_REPLACED = {
-    "model.step": "steps follow from size and model.patch_size",
-    "train.input_H": "replaced by size",
-    "train.input_W": "replaced by size",
-    "train.val_gap": "validation is scored after each epoch",
-    "log_dir": "replaced by output_dir",
-    "checkpoint_dir": "replaced by output_dir",
-}
+_PACKAGE = Path(__file__).resolve().parents[1]
+# In an installed package, else in a clone.
+CONFIG_DIR = next(
+    folder for folder in (_PACKAGE / "shipped", _PACKAGE.parent / "config") if folder.is_dir()
+)
 
 
-def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Loads a configuration.
 
     Args:
-        path: A JSON file; a bare name such as `base.json` is looked up in `config/` first.
-        overrides: `key=value` texts laid over the file, such as `train.epoch=3`. A value
-            is JSON, or else a plain string.
+        path: A JSON file. A bare name such as `base.json` means the shipped file of that name, if
+            there is one; `./base.json` the one in the working folder.
+        overrides: `key=value` texts laid over the file, such as `train.epoch=3`.
 
     Returns:
         The validated configuration, with every default filled in.
 
     Raises:
-        InputError: The file or an override can not be used; the text tells all faults.
+        InputError: The file, one of its bases or an override cannot be used; the text names all
+            faults.
     """
-    document = _modernise(read_json(_find(path)))
+    found = _find(path)
+    document, dropped = _inherited(found)
     for override in overrides:
-        _merge(document, _modernise(_parse_override(override)))
-    return validate(document, source=Path(path).name)
+        _merge(document, parse_override(override))
+    config = validate(document, source=found.name)
+    if not (config.run_dir / "config.json").exists():  # once for a run, not for each command
+        for sentence in dropped:
+            log.warning("%s", sentence)
+    return config
 
 
 def validate(document: dict[str, Any], source: str) -> Config:
@@ -83,20 +93,59 @@ def to_json(config: Config) -> str:
     return json.dumps(config.model_dump(), indent=2) + "\n"
 
 
-def overridden_keys(overrides: list[str]) -> list[str]:
-    """The dotted keys, in the present spelling, that override texts set."""
-    return [key for text in overrides for key in flatten(_modernise(_parse_override(text)))]
-
-
 def _find(path: str | Path) -> Path:
-    path = Path(path)
-    shipped = CONFIG_DIR / path
-    if len(path.parts) == 1 and shipped.is_file():
+    text = os.fspath(path)
+    try:
+        place = Path(expanded(text))
+    except ValueError as error:
+        raise InputError(f"the path of a configuration {error}") from None
+    shipped = CONFIG_DIR / place.name
+    if place.name == text and shipped.is_file():
+        if place.is_file() and not place.samefile(shipped):
+            log.warning(
+                "%s is the shipped file, not the one in this folder; write ./%s for that",
+                text,
+                text,
+            )
         return shipped
-    if not path.is_file():
+    if not place.is_file():
+        what = "is a folder" if place.is_dir() else "does not exist"
         names = ", ".join(sorted(file.name for file in CONFIG_DIR.glob("*.json")))
-        raise InputError(f"there is no configuration {path}; config/ holds {names}")
-    return path
+        raise InputError(f"the configuration {text} {what}; shipped are {names}")
+    return place
+
+
+def _inherited(path: Path, heirs: tuple[Path, ...] = ()) -> tuple[dict[str, Any], list[str]]:
+    """The keys of a file laid over those of its base, and sentences about keys that were dropped.
+
+    Args:
+        path: The file.
+        heirs: The files that name it as their base, directly or not, the first one first.
+    """
+    if path.resolve() in (heir.resolve() for heir in heirs):
+        circle = " -> ".join(file.name for file in (*heirs, path))
+        raise InputError(f"base must not lead back to a file itself, got {circle}")
+    stated, dropped = modernise(read_json(path))
+    base = stated.pop("base", None)
+    if base is None:
+        return stated, dropped
+    document, dropped_below = _inherited(_find_base(path, base), (*heirs, path))
+    _merge(document, stated)
+    return document, [*dropped_below, *dropped]
+
+
+def _find_base(path: Path, base: Any) -> Path:
+    """The file that another names as its base: beside it, else a shipped one."""
+    if not isinstance(base, str):
+        raise InputError(f"{path.name}: base must be the name of a file, got {json.dumps(base)}")
+    try:
+        places = [path.parent / expanded(base), CONFIG_DIR / expanded(base)]
+    except ValueError as error:
+        raise InputError(f"{path.name}: base {error}") from None
+    for place in places:
+        if place.is_file():
+            return place
+    raise InputError(f"{path.name}: base must be a file beside it or a shipped one, got {base!r}")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -105,7 +154,7 @@ def read_json(path: Path) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
-            raise InputError(f"{path.name}: the key {twice[0]!r} stands there twice")
+            raise InputError(f"{path.name}: the key {twice[0]!r} occurs twice")
         return dict(pairs)
 
     try:
@@ -118,23 +167,10 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path.name} is not valid JSON: {error}") from None
     except OSError as error:
-        raise InputError(f"{path} can not be read: {error.strerror}") from None
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
     if not isinstance(document, dict):
         raise InputError(f"{path.name} must hold a JSON object, got a {type(document).__name__}")
     return document
-
-
-def _parse_override(text: str) -> dict[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key or not all(key.split(".")):
-        raise InputError(f"an override must look like train.epoch=3, got {text!r}")
-    try:
-        parsed = json.loads(value)
-    except (ValueError, RecursionError):
-        parsed = value
-    for name in reversed(key.split(".")):
-        parsed = {name: parsed}
-    return parsed
 
 
 def _merge(document: dict[str, Any], extra: dict[str, Any]) -> None:
@@ -143,45 +179,6 @@ def _merge(document: dict[str, Any], extra: dict[str, Any]) -> None:
             _merge(document[key], value)
         else:
             document[key] = value
-
-
-def _modernise(document: dict[str, Any]) -> dict[str, Any]:
-    """Brings a file of the published code into the present spelling.
-
-    Comments (keys that start with `_` or `all_`) go, renamed keys take their new name,
-    `train.gpu` becomes `device`, `train.load_memory_tokens` becomes `model.memory_start`,
-    and keys that mean nothing any more are dropped with a warning.
-    """
-    result: dict[str, Any] = {}
-
-    def put(key: str, value: Any) -> None:
-        *sections, name = key.split(".")
-        place = result
-        for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
-                raise InputError(f"{key} can not stand beside a plain value of {section}")
-        if name in place:
-            raise InputError(f"{key} is given twice, in two spellings")
-        place[name] = value
-
-    implied = {}
-    for key, value in flatten(document).items():
-        if any(part.startswith(("_", "all_")) for part in key.split(".")):
-            continue
-        if key in _REPLACED:
-            log.warning("%s is not used: %s", key, _REPLACED[key])
-        elif key == "train.gpu":
-            implied["device"] = f"cuda:{value}"
-        elif key == "train.load_memory_tokens" and isinstance(value, bool):
-            implied["model.memory_start"] = "carried" if value else "zeros"
-        else:
-            put(_RENAMED.get(key, key), value)
-    given = flatten(result)
-    for key, value in implied.items():
-        if key not in given:
-            put(key, value)
-    return result
 
 
 def sentences(fault: Any, known: list[str]) -> list[str]:

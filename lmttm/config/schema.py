@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from lmttm.config.kinds import (
@@ -18,6 +25,7 @@ from lmttm.config.kinds import (
     PROCESS_UNITS,
     TOKENIZERS,
 )
+from lmttm.config.paths import expanded
 
 
 class OneOf:
@@ -37,12 +45,20 @@ def _spelling(names: Iterable[str]) -> BeforeValidator:
     return BeforeValidator(lambda value: known.get(str(value).lower(), value))
 
 
-def _dataset(value: Any) -> Any:
+def _path(value: Any, info: ValidationInfo) -> Any:
+    """Expands `~` and variables; a fault names the key."""
+    try:
+        return expanded(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"{info.field_name} {error}") from None
+
+
+def _dataset(value: Any, info: ValidationInfo) -> Any:
     known = {name.lower(): name for name in DATASETS}
     if str(value).lower() in known:
         return known[str(value).lower()]
     if is_own(str(value)):
-        return value
+        return _path(value, info)
     close = difflib.get_close_matches(str(value).lower(), known, n=1)
     hint = f"; did you mean {known[close[0]]}?" if close else ""
     raise ValueError(
@@ -63,9 +79,10 @@ def _noise_mode(value: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """`flip_axes=H,W` on the command line is the list ["H", "W"]."""
+    """`flip_axes=H,W` on the command line is the list ["H", "W"], and so is `[H,W]`."""
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
+        parts = [part.strip(" '\"") for part in value.strip("[]()").split(",")]
+        return [part for part in parts if part]
     return value
 
 
@@ -303,7 +320,9 @@ class Config(_Section):
         "AdrenalMNIST3D",
         description="one of the six MedMNIST 3D data sets, PhantomMNIST3D, or a path of your own",
     )
-    root: str = Field("./datasets_data/medmnist", description="folder of the npz files")
+    root: Annotated[str, BeforeValidator(_path)] = Field(
+        "./datasets_data/medmnist", description="folder of the npz files"
+    )
     size: Literal[28, 64] = Field(28, description="edge of a volume, in voxels")
     distance: Literal["off", "on", "auto"] = Field(
         "off", description="a signed distance channel for shape masks; auto: where all are masks"
@@ -324,7 +343,9 @@ class Config(_Section):
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
         3407, description="of everything random"
     )
-    output_dir: str = Field("runs", description="folder of the runs")
+    output_dir: Annotated[str, BeforeValidator(_path)] = Field(
+        "runs", description="folder of the runs"
+    )
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     augment: AugmentConfig = AugmentConfig()

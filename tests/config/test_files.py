@@ -2,12 +2,15 @@
 
 import json
 import logging
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from lmttm.config.files import CONFIG_DIR, load_config, overridden_keys, to_json
 from lmttm.config.kinds import DATASETS, PHANTOM
-from lmttm.config.schema import Config, differences
+from lmttm.config.schema import Config, differences, flatten
 from lmttm.errors import InputError
 
 PUBLISHED = {
@@ -52,6 +55,10 @@ PUBLISHED = {
     },
 }
 
+# What differs from the schema's defaults in each shipped file, all bases included.
+RESOLVED = json.loads(Path(__file__).with_name("resolved.json").read_text())
+DEFAULTS = flatten(Config().model_dump())
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -71,25 +78,48 @@ def fault(path, *overrides):
     return str(caught.value)
 
 
-def test_base_json_spells_out_every_default():
-    assert json.loads((CONFIG_DIR / "base.json").read_text()) == Config().model_dump()
+def test_base_json_spells_out_every_key():
+    """Its values are the user's to edit; test_base_json_as_committed holds those."""
+    stated = json.loads((CONFIG_DIR / "base.json").read_text())
+    assert list(flatten(stated)) == list(flatten(Config().model_dump()))
+
+
+def test_base_json_as_committed_holds_the_defaults():
+    shown = subprocess.run(
+        ["git", "show", "HEAD:config/base.json"],
+        cwd=CONFIG_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if shown.returncode:
+        pytest.skip("not a clone")
+    assert json.loads(shown.stdout) == Config().model_dump()
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG_DIR.glob("*.json")), ids=lambda p: p.name)
-def test_every_shipped_configuration_loads_and_states_only_differences(path):
-    load_config(path.name)
+def test_every_shipped_configuration_states_only_what_differs_from_its_base(path):
+    stated = json.loads(path.read_text())
     if path.name == "base.json":
         return
+    base = stated.pop("base", None)
+    inherited = load_config(base) if base else Config()
+    below = flatten(inherited.model_dump())
+    same = [
+        key
+        for key, value in flatten(stated).items()
+        if not key.startswith("_") and key != "dataset_name" and value == below[key]
+    ]
+    assert same == []
 
-    def leaves(document, defaults):
-        for key, value in document.items():
-            if isinstance(value, dict):
-                yield from leaves(value, defaults[key])
-            elif not key.startswith("_"):
-                yield key, value != defaults[key] or key == "dataset_name"
 
-    stated = list(leaves(json.loads(path.read_text()), Config().model_dump()))
-    assert [key for key, differs in stated if not differs] == []
+@pytest.mark.parametrize(
+    "name", [name for name in RESOLVED if name not in ("base.json", "ttm.json")]
+)
+def test_shipped_configurations_mean_what_they_meant(name):
+    """Guards against an inherited key that changes what a published score was measured with."""
+    found = flatten(load_config(name).model_dump())
+    assert {key: value for key, value in found.items() if value != DEFAULTS[key]} == RESOLVED[name]
 
 
 def test_there_is_one_configuration_for_each_data_set():
@@ -97,10 +127,11 @@ def test_there_is_one_configuration_for_each_data_set():
         assert load_config(f"{name.lower()}.json").dataset_name == name
 
 
-def test_the_published_file_loads_unchanged_and_means_the_same(write, caplog):
+def test_the_published_file_loads_unchanged_and_means_the_same(write, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
-        config = load_config(write(PUBLISHED))
-    assert differences(Config(), config) == {"device": ("auto", "cuda:0")}
+        config = load_config(write(PUBLISHED), [f"output_dir={tmp_path}"])
+    changed = differences(Config(), config)
+    assert changed == {"device": ("auto", "cuda:0"), "output_dir": ("runs", str(tmp_path))}
     for key in ("log_dir", "checkpoint_dir", "step", "input_H", "input_W", "val_gap"):
         assert sum(key in record.getMessage() for record in caplog.records) == 1
 
@@ -137,23 +168,9 @@ def test_an_override_beats_the_file_in_either_spelling(write):
     assert overridden_keys(["train.gpu=1", "model.dim=8"]) == ["device", "model.dim"]
 
 
-def test_one_key_in_two_spellings_is_a_fault(write):
-    path = write({"model": {"summerize_num_tokens": 8, "summarize_num_tokens": 4}})
-    assert "model.summarize_num_tokens is given twice" in fault(path)
-
-
 @pytest.mark.parametrize("name", ["vesselmnist3d", "VESSELMNIST3D", "VesselMNIST3D"])
 def test_data_sets_are_taken_in_any_case(name):
     assert load_config("base.json", [f"dataset_name={name}"]).dataset_name == "VesselMNIST3D"
-
-
-def test_override_values_are_json_or_text():
-    config = load_config(
-        "base.json", ["train.name=007", "augment.flip_axes=H,W", 'augment.turn_planes=["HW"]']
-    )
-    assert config.train.name == "007"
-    assert config.augment.flip_axes == ["H", "W"]
-    assert config.augment.turn_planes == ["HW"]
 
 
 def test_round_trip(write):
@@ -190,13 +207,13 @@ def test_a_path_works_as_well_as_a_name(write):
         ({"train": {"gpu": "x"}}, 'got "cuda:x"'),
         ('{"batch_size": NaN}', "NaN"),
         ('{"model": {"dim": 1e999}}', "model.dim"),
-        ('{"seed": 1, "seed": 2}', "'seed' stands there twice"),
+        ('{"seed": 1, "seed": 2}', "'seed' occurs twice"),
         ('{"batch_size": }', "line 1, column 16"),
         ('{\n"batch_size": 3,\n}', "line 3, column 1"),
         ("", "line 1, column 1"),
         ("[1, 2]", "must hold a JSON object, got a list"),
         ("[" * 100_000, "not valid JSON"),
-        ('{"model": 3, "model.dim": 4}', "model.dim can not stand beside a plain value of model"),
+        ('{"model": 3, "model.dim": 4}', "model.dim cannot stand beside a plain value of model"),
     ],
 )
 def test_a_fault_is_one_sentence_with_name_rule_and_value(write, document, told):
@@ -213,20 +230,128 @@ def test_all_faults_are_told_at_once(write):
         assert name in message
 
 
-@pytest.mark.parametrize(
-    "override", ["train.epoch", "=3", "train.=3", ".epoch=3", "train..epoch=1"]
-)
-def test_an_override_needs_a_key_and_a_value(override):
-    assert f"an override must look like train.epoch=3, got {override!r}" == fault(
-        "base.json", override
-    )
-
-
 def test_missing_and_unreadable_files(tmp_path):
     message = fault("bsae.json")
-    assert message.startswith("there is no configuration bsae.json; config/ holds ")
+    assert message.startswith("the configuration bsae.json does not exist; shipped are ")
     assert "base.json" in message
-    assert "there is no configuration" in fault(tmp_path)
+    assert f"the configuration {tmp_path} is a folder" in fault(tmp_path)
     binary = tmp_path / "binary.json"
     binary.write_bytes(b"\xff\xfe\x00")
     assert fault(binary) == "binary.json is not a text file in UTF-8"
+
+
+def test_replaced_keys_are_named_once_for_a_run_not_for_each_command(write, tmp_path, caplog):
+    """Guards against six warnings before every prediction."""
+    overrides = [f"output_dir={tmp_path}"]
+    run_dir = load_config(write(PUBLISHED), overrides).run_dir
+    assert "val_gap" in caplog.text
+    caplog.clear()
+    run_dir.mkdir()
+    (run_dir / "config.json").touch()  # as training does
+    load_config(write(PUBLISHED), overrides)
+    assert caplog.text == ""
+
+
+class TestInheritance:
+    """A file states what differs from its base."""
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        def files(**documents):
+            for name, document in documents.items():
+                (tmp_path / f"{name}.json").write_text(json.dumps(document))
+            return tmp_path / f"{next(iter(documents))}.json"
+
+        return files
+
+    def test_key_by_key_through_several_files(self, files):
+        path = files(
+            c={"base": "b.json", "seed": 3, "model": {"dim": 16}},
+            b={"base": "a.json", "seed": 2, "model": {"depth": 2}, "augment": {"flip_axes": []}},
+            a={"seed": 1, "size": 64, "model": {"dim": 8}, "augment": {"flip_axes": ["D", "H"]}},
+        )
+        config = load_config(path)
+        assert (config.seed, config.size, config.model.dim, config.model.depth) == (3, 64, 16, 2)
+        assert config.augment.flip_axes == []
+        assert load_config(path, ["seed=4"]).seed == 4
+
+    def test_an_edit_of_base_json_reaches_ttm_json(self, tmp_path):
+        """Guards against a comparison with TTM that is silently unequal."""
+        for name in ("base.json", "ttm.json"):
+            shutil.copy(CONFIG_DIR / name, tmp_path)
+        text = (tmp_path / "base.json").read_text()
+        (tmp_path / "base.json").write_text(text.replace('"epoch": 20', '"epoch": 7'))
+        base, ttm = (load_config(tmp_path / f"{name}.json") for name in ("base", "ttm"))
+        assert ttm.train.epoch == 7
+        changed = differences(base, ttm)
+        assert changed.keys() == {"model.model", "train.name"}
+
+    def test_a_base_lies_beside_its_heir_or_is_a_shipped_one(self, files, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        path = files(mine={"base": "demo.json"})
+        assert load_config(path) == load_config("demo.json")
+        files(demo={"seed": 9})
+        assert load_config(path).seed == 9
+        (tmp_path / "sub").mkdir()
+        (tmp_path / "sub" / "x.json").write_text('{"base": "../mine.json"}')
+        assert load_config("sub/x.json").seed == 9
+
+    def test_spellings_are_brought_into_the_present_one_file_by_file(self, files):
+        """Guards against a key that is given twice, once in each file's spelling."""
+        path = files(
+            mine={"base": "old.json", "model": {"summarize_num_tokens": 4}, "device": "cpu"},
+            old=PUBLISHED,
+        )
+        config = load_config(path)
+        assert (config.model.summarize_num_tokens, config.device) == (4, "cpu")
+        path = files(
+            mine={"base": "new.json", "model": {"summerize_num_tokens": 3}, "train": {"gpu": "1"}},
+            new={"model": {"summarize_num_tokens": 4}, "device": "cpu"},
+        )
+        config = load_config(path)
+        assert (config.model.summarize_num_tokens, config.device) == (3, "cuda:1")
+
+    def test_a_circle_is_one_message(self, files):
+        path = files(a={"base": "b.json"}, b={"base": "c.json"}, c={"base": "a.json"})
+        assert fault(path) == (
+            "base must not lead back to a file itself, got a.json -> b.json -> c.json -> a.json"
+        )
+        path = files(a={"base": "a.json"})
+        assert "a.json -> a.json" in fault(path)
+
+    @pytest.mark.parametrize(
+        ("base", "message"),
+        [
+            ("no.json", "mine.json: base must be a file beside it or a shipped one, got 'no.json'"),
+            (3, "mine.json: base must be the name of a file, got 3"),
+            ("", "mine.json: base must be a path, got ''"),
+            ("x" * 300, "mine.json: base must be at most"),
+            (["a.json", "b.json"], 'mine.json: base must be the name of a file, got ["a.json", '),
+        ],
+    )
+    def test_a_missing_base_is_one_message(self, files, base, message):
+        assert message in fault(files(mine={"base": base}))
+
+    def test_the_configuration_of_a_run_is_complete(self, files, write):
+        """Guards against a run that means something else once its base is edited."""
+        config = load_config(files(mine={"base": "ttm.json", "seed": 5}))
+        stored = json.loads(to_json(config))
+        assert "base" not in stored
+        assert list(flatten(stored)) == list(DEFAULTS)
+        assert load_config(write(to_json(config))) == config
+
+
+def test_a_shadowed_file_is_a_warning_and_can_be_named(tmp_path, monkeypatch, caplog):
+    """Guards against an edited ./base.json that is silently not used."""
+    monkeypatch.chdir(tmp_path)
+    load_config("demo.json")
+    assert caplog.text == ""
+    (tmp_path / "demo.json").write_text('{"seed": 11}')
+    assert load_config("demo.json").seed == load_config(CONFIG_DIR / "demo.json").seed
+    assert "write ./demo.json for that" in caplog.text
+    caplog.clear()
+    assert load_config("./demo.json").seed == 11
+    assert caplog.text == ""
+    monkeypatch.chdir(CONFIG_DIR)
+    load_config("demo.json")
+    assert caplog.text == ""

@@ -1,0 +1,74 @@
+"""`key=value` texts, as people type them."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, get_origin
+
+from pydantic import BaseModel
+
+from lmttm.config.published import modernise
+from lmttm.config.schema import Config, flatten
+from lmttm.errors import InputError
+
+_NUMBER = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+)([eE][+-]?\d+)?")
+_TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True)
+_TRUTH |= dict.fromkeys(("false", "no", "off", "0"), False)
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """Parses a `key=value` text.
+
+    Args:
+        text: Such as `train.epoch=3`. The value is JSON, or what people write for it: `True`,
+            `.001`, `1e2` for a whole number, `H,W` for a list; else it is a plain text.
+
+    Returns:
+        A nested dict in the present spelling.
+
+    Raises:
+        InputError: The text has no key or no value.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key or not all(key.split(".")):
+        raise InputError(f"an override must look like train.epoch=3, got {text!r}")
+    if key == "base":
+        raise InputError(f"base is a key of files only: name {value} as the configuration instead")
+    nested: Any = _as_value(value.strip(), _type_of(key))
+    for name in reversed(key.split(".")):
+        nested = {name: nested}
+    return modernise(nested)[0]
+
+
+def overridden_keys(overrides: Sequence[str]) -> list[str]:
+    """The dotted keys, in the present spelling, that override texts set."""
+    return [key for text in overrides for key in flatten(parse_override(text))]
+
+
+def _as_value(text: str, kind: Any) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text
+    if kind is str and isinstance(value, int | float):
+        return text  # a run may be called 7
+    if kind is bool and text.lower() in _TRUTH:
+        return _TRUTH[text.lower()]
+    if kind in (int, float) and isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _type_of(key: str) -> Any:
+    """The type of a key's values; None where there is no such key."""
+    section: type[BaseModel] = Config
+    *sections, last = key.split(".")
+    for name in sections:
+        field = section.model_fields.get(name)
+        if field is None or not isinstance(field.default, BaseModel):
+            return None
+        section = type(field.default)
+    field = section.model_fields.get(last)
+    return None if field is None else get_origin(field.annotation) or field.annotation

@@ -1,0 +1,33 @@
+"""Paths as people write them: with `~`, with variables, and sometimes impossible ones."""
+
+import os
+import re
+
+_LONGEST_NAME, _LONGEST_PATH = 255, 4000  # bytes, on the usual file systems
+
+
+def expanded(path: str) -> str:
+    """A path with `~` and `$VARIABLES` replaced by what they stand for.
+
+    Args:
+        path: As somebody wrote it.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: It names a variable that is not set, or no file system can have such a path.
+    """
+    text = os.path.expandvars(os.path.expanduser(path))
+    if unset := re.search(r"\$\{?([A-Za-z_]\w*)\}?", text):
+        raise ValueError(f"must not name a variable that is not set, got {unset[1]} in {path!r}")
+    if "\0" in text or not text.strip():
+        raise ValueError(f"must be a path, got {path!r}")
+    size = len(os.fsencode(text))
+    longest = max(len(os.fsencode(part)) for part in re.split(r"[/\\]", text))
+    if size > _LONGEST_PATH or longest > _LONGEST_NAME:
+        raise ValueError(
+            f"must be at most {_LONGEST_PATH} bytes long and each name in it {_LONGEST_NAME}, "
+            f"got {size} bytes, {longest} in one name: {text[:60]}..."
+        )
+    return text
