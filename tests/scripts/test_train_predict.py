@@ -307,14 +307,17 @@ def test_options_and_overrides_in_any_order(tmp_path, arguments):
 
 BAD_INPUT = [
     ([], "the following arguments are required: config"),
-    (["nothing.json"], "there is no configuration nothing.json"),
+    (["nothing.json"], "the configuration nothing.json does not exist"),
     (["demo.json", "model.dimm=3"], "did you mean model.dim?"),
     (["demo.json", "model.out_class_num=3"], "must be 2 for PhantomMNIST3D, got 3"),
     (["demo.json", "model.dim=30"], "divisible by model.num_heads, got dim=30"),
     (["demo.json", "model.memory_tokens_size=30"], "divisible by model.num_blocks"),
     (["demo.json", "model.patch_size=29"], "must not be larger than the volume"),
     (["demo.json", "dataset_name=Brain"], "must be one of OrganMNIST3D, NoduleMNIST3D"),
-    (["demo.json", "device=cuda:99"], "device must be there, got cuda:99"),
+    (
+        ["demo.json", "device=cuda:99"],
+        "device (train.gpu in published files) is not available: cuda:99",
+    ),
     (["demo.json", "train.epoch=many"], 'train.epoch must be a valid integer, got "many"'),
     (["demo.json", "nonsense"], "an override must look like train.epoch=3, got 'nonsense'"),
     (["demo.json", "--replace", "--resume"], "not allowed with argument"),

@@ -235,7 +235,7 @@ def test_a_sweep_over_data_sets_of_your_own(small, tmp_path):
         ({"grid": {"model.memory_mode": ["TL", "XX"]}}, "model.memory_mode must be 'TL'"),
         ({"seeds": []}, "seeds"),
         ({"seeds": None}, "seeds"),
-        ({"base": "nothing.json"}, "there is no configuration nothing.json"),
+        ({"base": "nothing.json"}, "the configuration nothing.json does not exist"),
         ({"datasets": ["Brain"]}, "dataset_name must be one of"),
         ({"datasets": ["./nowhere.npz"]}, "the data set nowhere.npz is not there"),
         ({"grid": {"epoch": [1, 2]}}, "an axis must not have the name of a column, got epoch"),
