@@ -7,15 +7,18 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import lmttm
 from lmttm import cli
 
-if TYPE_CHECKING:
-    from lmttm.data.preparation import Cut
-
 SPLITS = ("train", "val", "test")
+# Short for volume.axes=... and so on: what the training of the run left open.
+_OPTIONS = (
+    ("axes", 0, "ORDER", "which axes of the patient become D, H, W, such as zyx"),
+    ("centre", 3, "D,H,W", "of the region, in mm"),
+    ("extent", 1, "MM", "edge of the region, in mm"),
+    ("window", 2, "LOW,HIGH", "intensities that become 0 and 1"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,40 +33,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     own = parser.add_argument_group("scans of your own (see the README)")
     own.add_argument(
-        "--input", nargs="+", metavar="PATH", help="NIfTI, npy, npz, or a folder of DICOM slices"
+        "--input", nargs="+", metavar="PATH", help="scans, or folders of scans or DICOM slices"
     )
-    own.add_argument("--axes", default="xyz", help="which axes become D, H, W (default: xyz)")
-    own.add_argument("--centre", type=_numbers(3), metavar="D,H,W", help="of the cube, in mm")
-    own.add_argument("--extent", type=_numbers(1), metavar="MM", help="edge of the cube, in mm")
-    own.add_argument(
-        "--window", type=_numbers(2), metavar="LOW,HIGH", help="intensities that become 0 and 1"
-    )
+    for name, count, metavar, text in _OPTIONS:
+        own.add_argument(f"--{name}", type=_numbers(count), metavar=metavar, help=text)
     return cli.run(_predict, parser, argv)
 
 
-def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
-    def parse(text: str) -> tuple[float, ...]:
+def _numbers(count: int) -> Callable[[str], str]:
+    """Takes a text of this many numbers; 0: any text."""
+
+    def parse(text: str) -> str:
         try:
             values = tuple(float(part) for part in text.split(","))
         except ValueError:
             values = ()
-        if len(values) != count or not all(map(math.isfinite, values)):
+        if count and (len(values) != count or not all(map(math.isfinite, values))):
             raise argparse.ArgumentTypeError(f"must be {count} numbers, got {text}")
-        return values
+        return text
 
     return parse
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from lmttm.data.preparation import Cut
-
-    extent = args.extent[0] if args.extent else None
-    cut = Cut(args.axes, args.centre, extent, args.window)
     # Of `--runs A B device=cpu` argparse takes the override for a third run.
     given = args.runs or []
     overrides = [*args.overrides, *(text for text in given if "=" in text)]
+    options = {name: getattr(args, name) for name, *_ in _OPTIONS}
+    overrides += [f"volume.{name}={text}" for name, text in options.items() if text is not None]
     run = lmttm.open_run(args.config, overrides, names=[n for n in given if "=" not in n])
-    return _classify(args, run, cut) if args.input else _score(args, run)
+    return _classify(args, run) if args.input else _score(args, run)
 
 
 def _score(args: argparse.Namespace, run: "lmttm.Run") -> int:
@@ -79,12 +78,12 @@ def _score(args: argparse.Namespace, run: "lmttm.Run") -> int:
     return 0
 
 
-def _classify(args: argparse.Namespace, run: "lmttm.Run", cut: "Cut") -> int:
+def _classify(args: argparse.Namespace, run: "lmttm.Run") -> int:
     from lmttm.report import text
 
     if args.calibrate:
         raise lmttm.InputError("--calibrate cannot be used with --input")
-    answers = run.predict(args.input, cut=cut, progress=sys.stderr.isatty())
+    answers = run.predict(args.input, progress=sys.stderr.isatty())
     for message in answers.failures.values():
         print(f"error: {message}", file=sys.stderr)
     if answers.rows:

@@ -15,6 +15,7 @@ from lmttm.errors import InputError, RunError
 if TYPE_CHECKING:
     from lmttm.config.files import load_config
     from lmttm.data.dataset import prepare
+    from lmttm.data.preparation import load_volume
     from lmttm.data.sources import load_dataset
     from lmttm.model.build import build_model
     from lmttm.runs.checkpoint import load_run
@@ -32,6 +33,7 @@ __all__ = [
     "load_config",
     "load_dataset",
     "load_run",
+    "load_volume",
     "open_run",
     "prepare",
     "run_sweep",
@@ -47,6 +49,7 @@ _HOMES = {
     "load_config": "lmttm.config.files",
     "load_dataset": "lmttm.data.sources",
     "load_run": "lmttm.runs.checkpoint",
+    "load_volume": "lmttm.data.preparation",
     "open_run": "lmttm.runs.run",
     "prepare": "lmttm.data.dataset",
     "run_sweep": "lmttm.sweeps.execute",

@@ -88,6 +88,11 @@ def digest_of(path: Path, algorithm: str) -> str:
     return digest.hexdigest()
 
 
+def printable(text: str | Path) -> str:
+    """A path as text that any file and terminal takes: bytes that are no UTF-8 are escaped."""
+    return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file in UTF-8 by `whole_file`."""
     with whole_file(path) as temporary:

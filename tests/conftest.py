@@ -28,6 +28,12 @@ def _repeatable():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Prepared scans of tests go to a folder of their own, never to the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def real_root() -> Path:
     """The folder of the real AdrenalMNIST3D files; skips the test where it is not."""

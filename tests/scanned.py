@@ -1,6 +1,7 @@
 """Scans for tests: one known object without any symmetry in files of every kind, and bad files."""
 
 import shutil
+from dataclasses import dataclass
 
 import nibabel
 import numpy as np
@@ -8,7 +9,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from lmttm.data.preparation import Cut
+from lmttm.data.preparation import Geometry, Intensity, cut, to_bytes
 
 EDGE = 60.0  # mm: the object lies in a cube of this edge around the origin
 
@@ -39,6 +40,24 @@ def grid(codes, spacing):
         affine[int(world), axis] = sign * step
         affine[int(world), 3] = -sign * (shape[axis] - 1) / 2 * step
     return affine, tuple(shape)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which cube of a scan, and which window."""
+
+    axes: str = "xyz"
+    centre: tuple | None = None
+    extent: float | None = None
+    window: tuple | None = None
+
+
+def to_cube(scan, size, how, name="the scan"):
+    """A cube of bytes; its window is the one given, or the scan's own."""
+    extent = None if how.extent is None else (how.extent,) * 3
+    geometry = Geometry((size,) * 3, axes=how.axes, centre=how.centre, extent=extent)
+    intensity = Intensity("window", how.window) if how.window else Intensity("each")
+    return to_bytes(cut(scan, geometry, name), intensity)[0]
 
 
 CUT = Cut(window=(0.0, 1200.0))

@@ -26,6 +26,7 @@ from lmttm.config.kinds import (
     TOKENIZERS,
 )
 from lmttm.config.paths import expanded
+from lmttm.config.volume import VolumeConfig
 
 
 class OneOf:
@@ -346,9 +347,21 @@ class Config(_Section):
     output_dir: Annotated[str, BeforeValidator(_path)] = Field(
         "runs", description="folder of the runs"
     )
+    cache: Annotated[str, BeforeValidator(_path)] = Field(
+        "auto",
+        description="folder of prepared scans, which are patients' images; auto: ~/.cache/lmttm, "
+        "off: none is kept",
+    )
+    leaks: Literal["refuse", "allow"] = Field(
+        "refuse", description="what happens where a scan or a patient is in two splits"
+    )
+    class_names: list[str] = Field(
+        [], description="names of the classes; empty: those of the data set"
+    )
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     augment: AugmentConfig = AugmentConfig()
+    volume: VolumeConfig = VolumeConfig()
 
     @property
     def run_dir(self) -> Path:

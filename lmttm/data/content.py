@@ -32,6 +32,7 @@ class Content:
         two_valued: Whether it has at most two different values.
         levels: Its percentiles 0, 0.1, ... 100 in the region that the model sees.
         padding: Values that stand for "nothing was measured here".
+        holes: Whether there is padding, or voxels that are not finite.
     """
 
     low: float
@@ -39,6 +40,7 @@ class Content:
     two_valued: bool
     levels: tuple[float, ...] = ()
     padding: tuple[float, ...] = ()
+    holes: bool = False
 
     @property
     def is_bytes(self) -> bool:
@@ -51,8 +53,11 @@ class Content:
         return _AIR[0] <= self.low <= _AIR[1] and self.high >= 50
 
 
-def levels_of(values: NDArray[Any]) -> tuple[float, ...]:
-    """The percentiles 0, 0.1, ... 100."""
+def levels_of(values: NDArray[Any], content: Content) -> tuple[float, ...]:
+    """The percentiles 0, 0.1, ... 100 of a region, without the holes that got the least value."""
+    if content.holes:
+        measured = values[values > content.low + 1e-6 * (content.high - content.low)]
+        values = measured if measured.size else values
     return tuple(np.percentile(values, _LEVELS).tolist())
 
 
@@ -81,14 +86,15 @@ def content_of(voxels: NDArray[Any], name: str) -> Content:
     seen = voxels[::step, ::step, ::step]
     seen = seen[np.isfinite(seen)] if seen.dtype.kind == "f" else seen
     few = bool(((seen == low) | (seen == high)).all())
+    finite = voxels.dtype.kind != "f" or all(np.isfinite(slab).all() for slab in _slabs(voxels))
     if few and _all_in(voxels, (low, high)):
-        return Content(low, high, two_valued=True)
+        return Content(low, high, two_valued=True, holes=not finite)
     padding = _padding(voxels, seen.ravel(), low, high)
     if padding:
         low, high = _range(voxels, padding)
         two = _all_in(voxels, (low, high, *padding))
-        return Content(low, high, two_valued=two, padding=padding)
-    return Content(low, high, two_valued=False)
+        return Content(low, high, two_valued=two, padding=padding, holes=True)
+    return Content(low, high, two_valued=False, holes=not finite)
 
 
 def _slabs(voxels: NDArray[Any]) -> Sequence[NDArray[Any]]:

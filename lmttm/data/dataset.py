@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lmttm.config.schema import Config
+from lmttm.config.volume import VolumeConfig
 from lmttm.data.distance import signed_distance
 from lmttm.errors import InputError
 
@@ -26,12 +27,14 @@ class Split:
         labels: `(N)` int64, from 0 to the number of classes less 1.
         distances: `(N D H W)` float32, signed distances to the surface of a shape mask; None
             where the model does not see them.
+        paths: Of the scans, as their table spells them; None where the volumes have no files.
     """
 
     name: str
     images: Tensor
     labels: Tensor
     distances: Tensor | None = None
+    paths: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,11 +73,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: its name, the names of its classes, and its splits by name."""
+    """A data set: its name, the names of its classes, and its splits by name.
+
+    `volume` says how its scans became bytes, settled on the training split.
+    """
 
     name: str
     class_names: tuple[str, ...]
     splits: dict[str, Split]
+    volume: VolumeConfig | None = None
 
     def digest(self) -> str:
         """The SHA-256 of all volumes and labels, by which a replaced data set is noticed."""

@@ -1,18 +1,15 @@
-"""Labelled volumes in files: MedMNIST's npz form, and tables that name your own scans.
+"""Labelled volumes in MedMNIST's npz form.
 
 Nothing in a file can run, and no memory is taken for it before its headers are known to say
 what they should.
 """
 
-import csv
 import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy
 
-from lmttm.data.preparation import Cut, to_cube
-from lmttm.data.scans import read
 from lmttm.errors import InputError, one_line
 
 SPLITS = ("train", "val", "test")
@@ -33,7 +30,7 @@ def read_npz(path: Path, size: int, counts: dict[str, int] | None = None) -> Lab
         The three splits.
 
     Raises:
-        InputError: The file can not be read, or holds something else.
+        InputError: The file cannot be read, or holds something else.
     """
     splits = {}
     try:
@@ -46,7 +43,7 @@ def read_npz(path: Path, size: int, counts: dict[str, int] | None = None) -> Lab
     except InputError:
         raise
     except Exception as error:  # a damaged or hostile file may raise anything
-        raise InputError(f"{path} can not be read as an npz file: {one_line(error)}") from None
+        raise InputError(f"{path} cannot be read as an npz file: {one_line(error)}") from None
     return splits
 
 
@@ -71,40 +68,3 @@ def _read_array(
         raise InputError(f"{path.name}: {key} is shorter than its header claims")
     with archive.open(f"{key}.npy") as file:
         return npy.read_array(file, allow_pickle=False)
-
-
-def read_tables(folder: Path, size: int) -> Labelled:
-    """Reads the scans that train.csv, val.csv and test.csv of a folder name.
-
-    Args:
-        folder: Each table has the columns path (within the folder) and label (0, 1, ...).
-        size: Edge of the cube that is made of each scan; see `lmttm.volumes`.
-
-    Returns:
-        The three splits, in the order of the tables.
-
-    Raises:
-        InputError: A table or a scan can not be used.
-    """
-    return {split: _read_table(folder / f"{split}.csv", size) for split in SPLITS}
-
-
-def _read_table(table: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
-    folder = table.parent
-    try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table} can not be read: {one_line(error)}") from None
-    if not rows or not {"path", "label"} <= rows[0].keys():
-        raise InputError(f"{table} must have the columns path,label and at least one row")
-    images, labels = [], []
-    for line, row in enumerate(rows, start=2):
-        label, name = row["label"] or "", row["path"] or ""
-        if not (label.isascii() and label.isdigit() and len(label) < 5):
-            raise InputError(f"{table.name}, line {line}: label must be 0, 1, 2, ..., got {label}")
-        if not (folder / name).resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{table.name}, line {line}: {name} leads outside {folder}")
-        images.append(to_cube(read(folder / name), size, Cut(), name))
-        labels.append(int(label))
-    return np.stack(images), np.array(labels, dtype=np.int64)

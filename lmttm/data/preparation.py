@@ -12,7 +12,6 @@
    0..255. Which window is settled on the training split (`content.py`) and stored in the run.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmttm.config.schema import Config
 from lmttm.data.content import (
     HU_WINDOW,
     PERCENTILES,
@@ -68,11 +68,15 @@ class Region:
         values: `(D H W)`; float32 where it was resampled.
         content: What the values of the whole scan are.
         notes: What is worth a warning, as sentences.
+        edges: Voxels of the whole scan along D, H, W.
+        spacing: Edges of its voxels in mm.
     """
 
     values: NDArray[Any]
     content: Content
     notes: tuple[str, ...] = ()
+    edges: tuple[int, ...] = ()
+    spacing: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,12 @@ def cut(scan: Scan, geometry: Geometry, name: str = "the scan") -> Region:
     voxels = scan.voxels.transpose(order)
     spacing = np.take(scan.spacing, order)
     content = content_of(voxels, name)
+    grid = {"edges": tuple(voxels.shape), "spacing": tuple(spacing.tolist())}
     plain = geometry.region == "cube" and not geometry.extent and not geometry.centre
     if voxels.shape == geometry.shape and plain:
         values = _clean(voxels, content)
-        return Region(values, replace(content, levels=levels_of(values)), scan.notes)
+        content = replace(content, levels=levels_of(values, content))
+        return Region(values, content, scan.notes, **grid)
     box, notes = _box(voxels.shape, spacing, geometry, name), scan.notes
     lost = _lost(voxels, content, box)
     if lost > LARGEST_LOSS:
@@ -122,7 +128,9 @@ def cut(scan: Scan, geometry: Geometry, name: str = "the scan") -> Region:
         outside=content.low,
         nearest=geometry.nearest,
     )
-    return Region(values, replace(content, levels=levels_of(values)), notes)
+    if geometry.region == "pad" or geometry.extent:
+        content = replace(content, holes=True)  # what lies beyond the scan
+    return Region(values, replace(content, levels=levels_of(values, content)), notes, **grid)
 
 
 def _clean(voxels: NDArray[Any], content: Content) -> NDArray[Any]:
@@ -185,6 +193,11 @@ def to_bytes(region: Region, intensity: Intensity) -> tuple[NDArray[np.uint8], t
     return np.rint(255 * scaled.clip(0, 1)).astype(np.uint8), (*region.notes, *notes)
 
 
+def notes_on(content: Content, intensity: Intensity) -> tuple[str, ...]:
+    """What is worth a warning where values of this content become bytes this way."""
+    return _window(content, intensity)[1]
+
+
 def _window(content: Content, intensity: Intensity) -> tuple[tuple[float, float], tuple[str, ...]]:
     if intensity.kind == "masks" and content.two_valued:
         if content.low == content.high:  # all background, or all shape
@@ -212,32 +225,44 @@ def _own_window(content: Content) -> tuple[float, float]:
     return float(low), float(high)
 
 
-@dataclass(frozen=True)
-class Cut:
-    """How a cube is made of a scan where nothing was settled in training; see `Geometry`."""
-
-    axes: str = "xyz"
-    centre: tuple[float, float, float] | None = None
-    extent: float | None = None
-    window: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        """Raises an InputError where a value cannot be used."""
-        if sorted(self.axes) != ["x", "y", "z"]:
-            raise InputError(f"--axes must be an order of x, y and z, got {self.axes}")
-        if self.extent is not None and self.extent <= 0:
-            raise InputError(f"--extent must be more than 0 mm, got {self.extent:g}")
-        if self.window and self.window[0] >= self.window[1]:
-            low, high = self.window
-            raise InputError(f"--window must go from low to high, got {low:g},{high:g}")
+def geometry_of(config: Config) -> Geometry:
+    """The geometry that a configuration describes, but for places that a table gives."""
+    volume = config.volume
+    centre = volume.centre if isinstance(volume.centre, list) else None
+    extent = volume.extent
+    if isinstance(extent, float):
+        extent = [extent] * 3
+    return Geometry(
+        shape=(config.size,) * 3,
+        axes=volume.axes,
+        region=volume.region,
+        centre=None if centre is None else (centre[0], centre[1], centre[2]),
+        extent=(extent[0], extent[1], extent[2]) if isinstance(extent, list) else None,
+        nearest=volume.resampling == "nearest",
+    )
 
 
-def to_cube(scan: Scan, size: int, cut_: Cut, name: str = "the scan") -> NDArray[np.uint8]:
-    """A cube `(size size size)` of bytes; its window is the one given, or the scan's own."""
-    extent = None if cut_.extent is None else (cut_.extent,) * 3
-    geometry = Geometry((size,) * 3, axes=cut_.axes, centre=cut_.centre, extent=extent)
-    intensity = Intensity("window", cut_.window) if cut_.window else Intensity("each")
-    return to_bytes(cut(scan, geometry, name), intensity)[0]
+def intensity_of(config: Config) -> Intensity:
+    """How a settled configuration makes bytes of values; each scan's own way where it is auto."""
+    volume = config.volume
+    window = None if volume.window is None else (volume.window[0], volume.window[1])
+    return Intensity(volume.intensity if volume.settled else "each", window)
+
+
+def load_volume(path: str | Path, config: Config) -> NDArray[np.uint8]:
+    """Reads a scan as the model of a run sees it: training and prediction take the same way.
+
+    Args:
+        path: A scan; see `lmttm.data.scans.read`.
+        config: The configuration of the run, with its settled section `volume`.
+
+    Returns:
+        `(D H W)` uint8.
+
+    Raises:
+        InputError: The scan cannot be used.
+    """
+    return volume_of(Path(path), geometry_of(config), intensity_of(config))[0]
 
 
 def volume_of(
@@ -246,8 +271,3 @@ def volume_of(
     """Reads a scan and prepares it; the bytes `(D H W)` and what is worth a warning."""
     name = name or str(path)
     return to_bytes(cut(read(path), geometry, name), intensity)
-
-
-def stacked(volumes: Sequence[NDArray[np.uint8]], shape: Shape) -> NDArray[np.uint8]:
-    """Volumes as one array `(N D H W)`, also of none."""
-    return np.stack(volumes) if volumes else np.zeros((0, *shape), np.uint8)

@@ -1,6 +1,7 @@
 """Where a data set comes from: MedMNIST 3D, the phantoms, files of your own."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -10,33 +11,38 @@ import torch
 
 from lmttm.config.kinds import DATASETS, find
 from lmttm.config.schema import Config, is_own
+from lmttm.config.volume import VolumeConfig
 from lmttm.data import phantoms
 from lmttm.data.dataset import Dataset, Split
 from lmttm.data.download import fetch
-from lmttm.data.labelled import SPLITS, Labelled, read_npz, read_tables
+from lmttm.data.labelled import SPLITS, Labelled, read_npz
+from lmttm.data.own import load_own
+from lmttm.data.tables import labels_of, read_tables
 from lmttm.errors import InputError
 from lmttm.storage import digest_of
 
 log = logging.getLogger("lmttm")
 
 
-def load_dataset(config: Config) -> Dataset:
+def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
     """Loads the data set that a configuration names; downloads it on first use.
 
     Args:
-        config: `dataset_name`, `size`, `root`, `folds`, `fold` and `model.out_class_num`
-            matter.
+        config: `dataset_name`, `size`, `root`, `folds`, `fold`, `volume` and
+            `model.out_class_num` matter.
+        splits: Those that are needed. Scans of one's own are read for no other split; a file
+            that holds all splits gives all.
 
     Returns:
-        The data set with its three splits; with `folds`, training and validation split
-        are drawn anew from both, by class.
+        The data set with its splits; with `folds`, training and validation split are drawn
+        anew from both, by class. Its `volume` is settled.
 
     Raises:
         InputError: The file is missing and can not be fetched, is not the official one, or
             holds something else than it should; or `out_class_num` does not fit.
     """
     if is_own(config.dataset_name):
-        dataset = _own(Path(config.dataset_name), config.size)
+        dataset = _own(Path(config.dataset_name), config, splits)
     else:
         source = _source(config.dataset_name)
         dataset = _dataset(config.dataset_name, source.class_names, source.load(config))
@@ -46,7 +52,46 @@ def load_dataset(config: Config) -> Dataset:
             f"model.out_class_num must be {num_classes} for {dataset.name}, "
             f"got {config.model.out_class_num}"
         )
-    return _refolded(dataset, config) if config.folds else dataset
+    if dataset.volume is None:  # a file of volumes, not of scans
+        dataset = as_scans_would_be(dataset, config.volume)
+        dataset = _refolded(dataset, config) if config.folds else dataset
+    return dataset
+
+
+def as_scans_would_be(dataset: Dataset, volume: VolumeConfig) -> Dataset:
+    """Treats stored bytes as the bytes of a scan: a mask of 0 and 1 becomes one of 0 and 255.
+
+    Args:
+        dataset: Its volumes are as their file holds them.
+        volume: The section `volume`; what is auto is decided by the training split.
+
+    Returns:
+        The data set with `volume` settled.
+    """
+    if not volume.settled:
+        masks = len(dataset.splits["train"].images.unique()) <= 2
+        kind = "masks" if masks else "bytes" if volume.window is None else "window"
+        volume = volume.model_copy(update={"intensity": kind})
+    changed = {}
+    for name, split in dataset.splits.items():
+        table = _table(split.images, volume)
+        images = split.images if table is None else table[split.images.int()]
+        changed[name] = replace(split, images=images)
+    return replace(dataset, splits=changed, volume=volume)
+
+
+def _table(images: torch.Tensor, volume: VolumeConfig) -> torch.Tensor | None:
+    """What each byte becomes, where that is another byte."""
+    grey = torch.arange(256)
+    if volume.intensity == "masks":
+        high = int(images.max()) if len(images) else 255
+        if high in (0, 255) or len(images.unique()) > 2:
+            return None
+        return ((grey == high) * 255).to(torch.uint8)
+    if volume.window is None or volume.intensity in ("bytes", "each"):
+        return None
+    low, high = volume.window
+    return (255 * ((grey - low) / (high - low)).clamp(0, 1)).round().to(torch.uint8)
 
 
 def _refolded(dataset: Dataset, config: Config) -> Dataset:
@@ -73,12 +118,15 @@ def class_names(dataset_name: str, size: int = 28) -> tuple[str, ...]:
         size: Edge of its volumes, in voxels.
     """
     if is_own(dataset_name):
-        return _own(Path(dataset_name), size).class_names
+        path = Path(dataset_name)
+        return labels_of(read_tables(path))[1] if path.is_dir() else _npz(path, size).class_names
     return _source(dataset_name).class_names
 
 
 def class_names_of(config: Config) -> tuple[str, ...]:
     """The names of the classes that a configuration's model tells apart."""
+    if config.class_names:
+        return tuple(config.class_names)
     if is_own(config.dataset_name):
         return _numbered(config.model.out_class_num)
     return class_names(config.dataset_name)
@@ -151,11 +199,19 @@ class MedMNIST:
         return read_npz(path, config.size, self.info["n_samples"])
 
 
-def _own(path: Path, size: int) -> Dataset:
+def _own(path: Path, config: Config, splits: Sequence[str]) -> Dataset:
     """A labelled set of the user's own: an npz in MedMNIST's form, or a folder of tables."""
     if not path.exists():
         raise InputError(f"the data set {path} is not there")
-    labelled = read_tables(path, size) if path.is_dir() else read_npz(path, size)
+    if path.is_dir():
+        return load_own(path, config, splits)
+    return _npz(path, config.size)
+
+
+def _npz(path: Path, size: int) -> Dataset:
+    if not path.exists():
+        raise InputError(f"the data set {path} is not there")
+    labelled = read_npz(path, size)
     num_classes = max(int(labels.max()) for _, labels in labelled.values()) + 1
     return _dataset(str(path), _numbered(num_classes), labelled)
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from lmttm.config.files import validate
 from lmttm.config.schema import Config
+from lmttm.config.volume import complete
 from lmttm.errors import InputError, one_line
 from lmttm.model.build import build_model
 from lmttm.model.trace import Classifier
@@ -36,6 +37,7 @@ class Checkpoint:
             all epochs; else empty.
         statistics: What the training volumes look like; see `data.statistics`.
         data: `Dataset.digest` of the data set; empty where the file does not have it.
+        knows_volume: Whether it was written with a section `volume`.
     """
 
     config: Config
@@ -45,6 +47,7 @@ class Checkpoint:
     training: dict[str, Any]
     statistics: dict[str, Any]
     data: str = ""
+    knows_volume: bool = True
 
     def build(self) -> Classifier:
         """Rebuilds the model with the saved weights, on the CPU, in evaluation mode.
@@ -188,13 +191,14 @@ def load(path: Path) -> Checkpoint:
     ):
         raise InputError(f"{path} is not a checkpoint of this project")
     return Checkpoint(
-        config=validate(content["config"], source=str(path)),
+        config=validate(complete(content["config"]), source=str(path)),
         weights=_plain_names(content["model"]),
         epoch=content["epoch"],
         validation=content["validation"],
         training=content["training"],
         statistics=content["statistics"],
         data=str(content.get("data", "")),
+        knows_volume="volume" in content["config"],
     )
 
 

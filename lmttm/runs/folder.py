@@ -10,8 +10,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lmttm.config.files import load_config, to_json
+from lmttm.config.files import read_json, to_json, validate
 from lmttm.config.schema import Config, differences, is_own
+from lmttm.config.volume import complete
 from lmttm.errors import InputError
 from lmttm.runs import checkpoint
 from lmttm.runs.checkpoint import LAST, PREVIOUS, Checkpoint
@@ -24,7 +25,7 @@ LOCK = "lock"
 LOG = "log.jsonl"
 
 # What may differ when a run is resumed: how long, how often it is saved, and where things are.
-_FREE_ON_RESUME = {"train.epoch", "train.save_every", "device", "root", "output_dir"}
+_FREE_ON_RESUME = {"train.epoch", "train.save_every", "device", "root", "output_dir", "cache"}
 
 
 def check_folder(folder: Path, *, may_exist: bool) -> None:
@@ -86,7 +87,8 @@ def as_begun(config: Config) -> Config:
     So a run that was begun with `train.precision=auto` keeps its precision on another device.
     """
     try:
-        return decided_as(load_config((config.run_dir / CONFIG).resolve()), config)
+        path = config.run_dir / CONFIG
+        return decided_as(validate(complete(read_json(path)), source=str(path)), config)
     except InputError:  # there is none to be resumed, or `latest` says what is wrong
         return config
 
@@ -94,10 +96,13 @@ def as_begun(config: Config) -> Config:
 def decided_as(begun: Config, config: Config) -> Config:
     """A configuration with what it leaves to data and device decided as in a begun one."""
     distance = begun.distance if config.distance == "auto" else config.distance
+    volume = config.volume if config.volume.settled else begun.volume
     train = config.train
     if train.precision == "auto":
         train = train.model_copy(update={"precision": begun.train.precision})
-    return config.model_copy(update={"distance": distance, "train": train})
+    names = config.class_names or begun.class_names
+    decided = {"distance": distance, "volume": volume, "train": train, "class_names": names}
+    return config.model_copy(update=decided)
 
 
 def latest(config: Config, data: str) -> Checkpoint | None:

@@ -17,7 +17,7 @@ from lmttm.evaluation.evaluate import evaluate
 from lmttm.runs.checkpoint import Checkpoint
 
 # What a prediction takes from the configuration that the user names; the rest is the checkpoint's.
-FROM_USER = ("root", "device", "batch_size", "output_dir")
+FROM_USER = ("root", "device", "batch_size", "output_dir", "cache", "leaks")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from lmttm.config.files import to_json, validate
 from lmttm.config.schema import Config
+from lmttm.config.volume import complete
 from lmttm.errors import InputError, one_line
 from lmttm.runs.card import model_card
 from lmttm.runs.checkpoint import Checkpoint
@@ -77,7 +78,7 @@ def save(
 def _without_places(config: Config, name: str) -> Config:
     """The configuration without what belongs to one machine."""
     fields = Config.model_fields
-    places = {key: fields[key].default for key in ("root", "device", "output_dir")}
+    places = {key: fields[key].default for key in ("root", "device", "output_dir", "cache")}
     return config.model_copy(
         update={**places, "train": config.train.model_copy(update={"name": name})}
     )
@@ -110,7 +111,7 @@ def load(folder: Path) -> Checkpoint:
     except Exception as error:  # a damaged file may raise anything
         raise InputError(f"{folder} is not a shipped model: {one_line(error)}") from None
     return Checkpoint(
-        config=validate(document, source=str(folder / "config.json")),
+        config=validate(complete(document), source=str(folder / "config.json")),
         weights=weights,
         epoch=about["epoch"],
         validation=about["validation"],

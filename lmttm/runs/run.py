@@ -19,9 +19,10 @@ import torch
 
 from lmttm.config.files import load_config, overridden_keys
 from lmttm.config.schema import Config, differences, is_own
+from lmttm.config.volume import VolumeConfig
 from lmttm.data.dataset import Dataset, Split, prepare
-from lmttm.data.preparation import Cut, to_cube
-from lmttm.data.scans import read
+from lmttm.data.preparation import geometry_of, intensity_of, load_volume, volume_of
+from lmttm.data.scans import find_scans
 from lmttm.data.sources import class_names_of, load_dataset
 from lmttm.data.statistics import Statistics
 from lmttm.device import make_deterministic, pick_device
@@ -30,9 +31,11 @@ from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import explain, of_volume
 from lmttm.model.machine import LMTTM
 from lmttm.runs import card, checkpoint, export, pretrained, results
+from lmttm.runs.agreement import agreed
 from lmttm.runs.checkpoint import BEST, Checkpoint
 from lmttm.runs.folder import CONFIG
 from lmttm.runs.predictor import predict, with_user
+from lmttm.storage import printable
 
 log = logging.getLogger("lmttm")
 
@@ -71,7 +74,8 @@ def open_run(
     for member in members:
         _refuse_contradictions(user, member.config, overrides)
     _refuse_mismatch(members, names)
-    return Run(tuple(members), tuple(names), user)
+    volume = agreed(members[0], user, overridden_keys(list(overrides)))
+    return Run(tuple(members), tuple(names), user, volume)
 
 
 def from_pretrained(name: str, overrides: Sequence[str] = ()) -> "Run":
@@ -101,11 +105,14 @@ class Run:
         members: The best checkpoint of each run.
         names: Their names.
         user: The configuration that says where and how to compute now.
+        volume: How scans are prepared, where the training left something open; None for as in
+            training.
     """
 
     members: tuple[Checkpoint, ...]
     names: tuple[str, ...]
     user: Config
+    volume: VolumeConfig | None = None
 
     @property
     def folder(self) -> Path:
@@ -115,7 +122,8 @@ class Run:
     @property
     def config(self) -> Config:
         """What the (first) run was trained with, and where and how to compute now."""
-        return with_user(self.members[0].config, self.user)
+        config = with_user(self.members[0].config, self.user)
+        return config.model_copy(update={"volume": self.volume or config.volume})
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -179,25 +187,27 @@ class Run:
         results.write_scores(self.folder / split, scores, chosen)
         return scores
 
-    def predict(
-        self, paths: Sequence[str | Path], *, cut: Cut | None = None, progress: bool = False
-    ) -> results.Answers:
+    def predict(self, paths: Sequence[str | Path], *, progress: bool = False) -> results.Answers:
         """Classifies scans of your own and writes a table to `<folder>/inputs`.
 
+        Each is prepared as the scans of the training were (`volume` in the configuration).
+
         Args:
-            paths: NIfTI or NumPy files, or folders of DICOM slices.
-            cut: How a cube is cut out of each; None for the whole scan.
+            paths: Files of any format that `lmttm.data.scans` reads, or folders of such, or of
+                DICOM slices.
             progress: Whether progress bars are shown.
 
         Returns:
             An answer for each scan that could be read, and an error for each other.
         """
-        cubes, failures = {}, {}
-        for path in map(str, paths):
+        cubes, notes, failures = {}, {}, {}
+        geometry, intensity = geometry_of(self.config), intensity_of(self.config)
+        for path in [scan for given in paths for scan in find_scans(Path(given))]:
+            name = printable(path)
             try:
-                cubes[path] = to_cube(read(Path(path)), self.config.size, cut or Cut(), path)
+                cubes[name], notes[name] = volume_of(path, geometry, intensity)
             except InputError as error:
-                failures[path] = str(error)
+                failures[name] = printable(str(error))
         if not cubes:
             return results.Answers([], failures, self.class_names)
         volumes = torch.from_numpy(np.stack(list(cubes.values())))
@@ -206,7 +216,10 @@ class Run:
         statistics = Statistics.from_dict(self.members[0].statistics)
         found = [
             results.answer(
-                path, row, self.class_names, statistics.warnings(cube) if statistics else []
+                path,
+                row,
+                self.class_names,
+                [*notes[path], *(statistics.warnings(cube) if statistics else [])],
             )
             for (path, cube), row in zip(cubes.items(), rows, strict=True)
         ]
@@ -244,8 +257,8 @@ class Run:
         make_deterministic(config.seed)
         label = None
         if path is not None:
-            volume = torch.from_numpy(to_cube(read(Path(path)), config.size, Cut(), str(path)))
-            name = Path(path).name.split(".")[0] or "input"
+            volume = torch.from_numpy(load_volume(path, config))
+            name = printable(Path(path).name.split(".")[0]) or "input"
         else:
             volume, label = _volume(self.dataset().splits[split], index or 0)
             name = f"{split}-{index}"
@@ -339,7 +352,7 @@ def _refuse_contradictions(user: Config, trained: Config, overrides: Sequence[st
 def _refuse_mismatch(members: Sequence[Checkpoint], names: Sequence[str]) -> None:
     """The runs of an ensemble must be about the same volumes."""
     for member, name in zip(members, names, strict=True):
-        for key in ("dataset_name", "size", "folds", "fold"):
+        for key in ("dataset_name", "size", "folds", "fold", "volume"):
             here, there = (getattr(m.config, key) for m in (members[0], member))
             if here != there:
                 raise InputError(

@@ -65,8 +65,8 @@ def train(
     folder.check_folder(config.run_dir, may_exist=replace or resume)
     device = pick_device(config.device)
     make_deterministic(config.seed)
-    dataset = load_dataset(config)
     config = folder.as_begun(config) if resume else config
+    dataset = load_dataset(config)
     config = settle_precision(settle(config, dataset), device)
     model = build_model(config)
     check(config, dataset, model)

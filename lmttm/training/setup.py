@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -21,11 +22,19 @@ log = logging.getLogger("lmttm")
 
 
 def settle(config: Config, dataset: Dataset) -> Config:
-    """The configuration with `distance=auto` decided by the training split: on for masks."""
-    if config.distance != "auto":
-        return config
-    shapes = is_mask(dataset.splits["train"].images)
-    return config.model_copy(update={"distance": "on" if shapes else "off"})
+    """The configuration with what is left to the data decided by the training split.
+
+    That is how scans become bytes (`volume`), the names of the classes, and `distance=auto`: on
+    for masks.
+    """
+    decided: dict[str, Any] = {"class_names": list(dataset.class_names)}
+    if dataset.volume is not None:
+        decided["volume"] = dataset.volume
+    if config.distance == "auto":
+        masks = dataset.volume is not None and dataset.volume.intensity == "masks"
+        masks = masks or is_mask(dataset.splits["train"].images)
+        decided["distance"] = "on" if masks else "off"
+    return config.model_copy(update=decided)
 
 
 def settle_precision(config: Config, device: torch.device) -> Config:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.lib import format as npy
 
+from lmttm.data.arrays import read_numpy
 from lmttm.data.scans import read
 from lmttm.errors import InputError
 
@@ -22,7 +23,7 @@ def test_axes_of_one_are_none(shape, tmp_path):
 def test_types_and_orders(tmp_path):
     for kind in (bool, np.uint8, np.int16, ">i2", np.float16, np.float64):
         np.save(tmp_path / "a.npy", np.asfortranarray(VOXELS.astype(kind)))
-        assert np.array_equal(read(tmp_path / "a.npy").voxels, VOXELS.astype(kind))
+        assert np.array_equal(read_numpy(tmp_path / "a.npy").voxels, VOXELS.astype(kind))
 
 
 def test_a_later_version_of_the_header(tmp_path):

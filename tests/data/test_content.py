@@ -69,7 +69,9 @@ def test_nothing_finite_is_refused():
 
 
 def judged(*voxels):
-    return decide([replace(content_of(v, "scan"), levels=levels_of(v)) for v in voxels])
+    contents = [content_of(v, "scan") for v in voxels]
+    pairs = zip(contents, voxels, strict=True)
+    return decide([replace(content, levels=levels_of(v, content)) for content, v in pairs])
 
 
 def test_a_training_split_is_settled_by_its_content():

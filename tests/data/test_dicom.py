@@ -11,6 +11,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
+from lmttm.data.dicom import header_of
 from lmttm.data.scans import read
 from lmttm.errors import InputError
 from tests.scanned import (
@@ -361,6 +362,7 @@ def test_series_in_sub_folders_and_files_that_are_no_images(tmp_path):
     deep = tmp_path / "study" / "a" / "b"
     shutil.copytree(flat, deep)
     (tmp_path / "study" / "notes.txt").write_text("none")
+    assert header_of(tmp_path / "study" / "notes.txt") is None
     for number, path in enumerate(sorted(deep.iterdir())[:4]):
         (tmp_path / "study" / str(number)).mkdir()
         path.rename(tmp_path / "study" / str(number) / "IM1")  # without the ending

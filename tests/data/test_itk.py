@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from lmttm.data.itk import read_itk
 from lmttm.data.scans import read
 from lmttm.errors import InputError
 from tests.scanned import write_nifti
@@ -35,7 +36,7 @@ def _orthogonal(edges):
 def test_each_format_gives_what_its_nifti_gives(name, nifti, tmp_path):
     path, image = nifti
     SimpleITK.WriteImage(image, str(tmp_path / name))
-    wanted, scan = read(path), read(tmp_path / name)
+    wanted, scan = read(path), read_itk(tmp_path / name)
     assert np.array_equal(scan.voxels, wanted.voxels)
     assert scan.spacing == pytest.approx(wanted.spacing)
 

@@ -1,4 +1,4 @@
-"""Labelled volumes in files: MedMNIST's npz form, and tables that name one's own scans."""
+"""Labelled volumes in files: MedMNIST's npz form; tables are in test_own.py."""
 
 import json
 
@@ -10,7 +10,7 @@ import predict
 import train
 from lmttm.config.files import load_config
 from lmttm.data import phantoms
-from lmttm.data.labelled import read_npz, read_tables
+from lmttm.data.labelled import read_npz
 from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError
 from tests.conftest import TINY
@@ -51,33 +51,15 @@ def test_training_on_a_labelled_set_of_ones_own(tmp_path, capsys):
     assert one == two
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda f: (f / "val.csv").unlink(), "val.csv can not be read"),
-        (lambda f: (f / "val.csv").write_text("file\n1\n"), "must have the columns path,label"),
-        (lambda f: (f / "val.csv").write_text("path,label\n1.nii.gz,one\n"), "line 2: label must"),
-        (lambda f: (f / "val.csv").write_text("path,label\n../x.npy,1\n"), "leads outside"),
-        (lambda f: (f / "val.csv").write_text("path,label\n99.nii.gz,1\n"), "is not there"),
-        (lambda f: (f / "val.csv").write_text("path,label\n1.nii.gz,4\n"), "must be 5 for"),
-    ],
-)
-def test_a_bad_table_is_named(tmp_path, change, told, capsys):
-    own_set(tmp_path)
-    change(tmp_path)
-    argv = ["base.json", *TINY, f"output_dir={tmp_path / 'runs'}", f"dataset_name={tmp_path}"]
-    assert train.main(argv) == 2
-    assert told in capsys.readouterr().err
-    assert not (tmp_path / "runs").exists()
-
-
 def test_both_forms_give_the_same_arrays_in_file_order(tmp_path):
     own_set(tmp_path)
-    one, two = read_npz(tmp_path / "own.npz", 28), read_tables(tmp_path, 28)
-    assert list(one) == list(two) == ["train", "val", "test"]
-    for split, (images, labels) in one.items():
-        assert np.array_equal(images, two[split][0])
-        assert labels.tolist() == two[split][1].tolist() == [0, 1, 0, 1]
+    read = read_npz(tmp_path / "own.npz", 28)
+    dataset = load_dataset(load_config("base.json", [f"dataset_name={tmp_path}"]))
+    assert list(read) == list(dataset.splits) == ["train", "val", "test"]
+    for split, (images, labels) in read.items():
+        own = dataset.splits[split]
+        assert np.array_equal(images, own.images.numpy())
+        assert labels.tolist() == own.labels.tolist() == [0, 1, 0, 1]
         assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
 
 

@@ -6,6 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from lmttm.data.nifti import read_nifti
 from lmttm.data.scans import read
 from lmttm.errors import InputError
 from tests.scanned import write_nifti
@@ -76,6 +77,6 @@ def test_stored_numbers_are_scaled(tmp_path):
             header["vox_offset"], header["magic"] = 352, b"n+1"
             header["scl_slope"], header["scl_inter"] = slope, offset
             file.write(header.binaryblock + b"\0" * 4 + VOXELS.tobytes(order="F"))
-        scan = read(path)
+        scan = read_nifti(path)
         assert scan.voxels.dtype == kind
         np.testing.assert_allclose(scan.voxels, VOXELS * slope + offset)

@@ -2,13 +2,34 @@
 
 import itertools
 
+import nibabel
 import numpy as np
 import pytest
 
-from lmttm.data.preparation import Cut, to_cube
+from lmttm.config.files import load_config
+from lmttm.data.preparation import (
+    Geometry,
+    Intensity,
+    cut,
+    intensity_of,
+    load_volume,
+    notes_on,
+    to_bytes,
+)
 from lmttm.data.scan import Scan
 from lmttm.errors import InputError
-from tests.scanned import CUT, as_bytes, assert_same, grid, on_the_cube, sampled
+from tests.scanned import (
+    CUT,
+    Cut,
+    as_bytes,
+    assert_same,
+    grid,
+    on_the_cube,
+    sampled,
+    to_cube,
+    write_nifti,
+    write_volume,
+)
 
 MODEL_SIZE = 28
 
@@ -92,3 +113,105 @@ def test_outside_of_the_scan_is_its_least_value():
     cube = to_cube(Scan(voxels, (1.0,) * 3), 30, Cut(centre=(9.5, 9.5, 9.5), extent=30.0))
     assert (cube[:4] == 40).all()
     assert (cube[10:20, 10:20, 10:20] == 90).all()
+
+
+def settled(*overrides):
+    return load_config("base.json", list(overrides))
+
+
+HU = settled("volume.intensity=hu", "volume.window=-160,240")
+BYTES = settled("volume.intensity=bytes", "volume.window=0,255")
+MASKS = settled("volume.intensity=masks", "volume.window=0,1")
+
+
+@pytest.mark.parametrize("config", [HU, BYTES, settled(), settled("volume.region=pad")])
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 0.7, 1.25)])
+def test_one_ct_in_two_formats_gives_identical_bytes(config, spacing, tmp_path):
+    """Guards against a window that follows the format: 44 grey values apart, on average."""
+    affine, shape = grid("LPS", spacing)
+    hu = (np.rint(2 * sampled(affine, shape)) - 1000).astype(np.int16)
+    dicom = write_volume(tmp_path / "dicom", hu, affine, spacing, "CT", 1, -1024)
+    nibabel.save(nibabel.Nifti1Image(hu, affine), tmp_path / "ct.nii.gz")
+    one, two = (load_volume(path, config) for path in (dicom, tmp_path / "ct.nii.gz"))
+    assert np.array_equal(one, two)
+    assert one.std() > 10
+    # As floats, and by an inexact slope: one grey value at most.
+    nibabel.save(nibabel.Nifti1Image(hu * np.float32(1.0001), affine), tmp_path / "float.nii")
+    third = load_volume(tmp_path / "float.nii", config)
+    assert abs(third.astype(int) - one).max() <= 1
+
+
+@pytest.mark.parametrize("padding", [-2000, -3024, np.nan])
+@pytest.mark.parametrize("kind", ["hu", "each", "percentiles"])
+def test_padding_costs_no_contrast(padding, kind):
+    """Guards against a CT whose padding takes the place of its dark tissue."""
+    voxels = np.random.default_rng(0).normal(0, 60, (28, 28, 28)).clip(-1000, 900)
+    outside = np.hypot(*(np.indices(voxels.shape)[1:] - 13.5)) > 14
+    window = (-160.0, 240.0) if kind != "each" else None
+    clean, padded = (
+        to_bytes(cut(Scan(v, (1.0, 1.0, 1.0)), Geometry((28,) * 3)), Intensity(kind, window))[0]
+        for v in (voxels, np.where(outside, padding, voxels))
+    )
+    difference = abs(clean.astype(int) - padded)[~outside]
+    assert difference.max() <= (0 if window else 6)
+    assert (padded[outside] == padded.min()).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "lost"), [((230, 230, 100), True), ((64, 64, 32), True), ((64, 60, 56), False)]
+)
+def test_a_region_that_leaves_much_out_is_a_warning(shape, lost):
+    """Guards against a thin scan of which the largest cube uses a fifth, without a word."""
+    voxels = np.random.default_rng(0).integers(500, 900, [edge // 2 for edge in shape])
+    scan = Scan(voxels, (2.0, 2.0, 2.0))
+    notes = cut(scan, Geometry((16, 16, 16))).notes
+    assert any("foreground lies outside" in note for note in notes) is lost
+    for whole in ("pad", "stretch"):
+        assert cut(scan, Geometry((16, 16, 16), region=whole)).notes == ()
+
+
+def test_the_whole_scan_padded_and_stretched():
+    voxels = np.full((20, 20, 10), 90, np.uint8)
+    voxels[:, :, 0] = 10
+    scan = Scan(voxels, (1.0, 1.0, 1.0))
+    padded = to_bytes(cut(scan, Geometry((20,) * 3, region="pad")), Intensity("bytes"))[0]
+    assert np.array_equal(padded[:, :, 5:15], voxels)
+    assert (padded[:, :, :4] == 10).all()
+    assert (padded[:, :, 16:] == 10).all()
+    stretched = cut(scan, Geometry((20,) * 3, region="stretch")).values
+    assert (stretched[:, :, 4:] == 90).all()
+    thick = to_bytes(cut(scan, Geometry((20, 20, 5), region="stretch")), Intensity("bytes"))[0]
+    assert thick.shape == (20, 20, 5)
+    assert (thick[:, :, 2:] > 80).all()
+
+
+def test_a_box_of_three_edges_keeps_voxels_equal():
+    voxels = np.indices((24, 48, 48))[0].astype(np.float32)
+    values = cut(Scan(voxels, (2.0, 1.0, 1.0)), Geometry((12, 12, 12))).values
+    assert np.allclose(values[:, 6, 6], np.arange(12) * 2 + 0.5, atol=0.3)
+    slab = cut(Scan(voxels, (2.0, 1.0, 1.0)), Geometry((24, 16, 16))).values
+    assert slab.shape == (24, 16, 16)
+
+
+def test_scans_that_do_not_fit_the_training_are_told(tmp_path):
+    grey = np.random.default_rng(0).integers(-900, 900, (28, 28, 28)).astype(np.int16)
+    path = write_nifti(tmp_path / "a.nii", grey)
+    content = cut(Scan(grey, (1.0,) * 3), Geometry((28,) * 3)).content
+    assert "those in training from 0 to 255" in notes_on(content, intensity_of(BYTES))[0]
+    assert "it is no mask" in notes_on(content, intensity_of(MASKS))[0]
+    assert notes_on(content, intensity_of(HU)) == ()
+    assert load_volume(path, BYTES).std() > 50
+
+
+def test_a_mask_is_read_in_any_spelling(tmp_path):
+    """A run on masks of 0 and 255 reads one of 0 and 1, and the other way round."""
+    mask = np.random.default_rng(0).random((28, 28, 28)) > 0.6
+    for number, voxels in enumerate(
+        (mask.astype(np.uint8), mask * np.uint8(255), mask * 7.0, mask + np.int16(1), mask)
+    ):
+        np.save(tmp_path / f"{number}.npy", voxels)
+        assert np.array_equal(load_volume(tmp_path / f"{number}.npy", MASKS), 255 * mask)
+    np.save(tmp_path / "empty.npy", np.zeros((28, 28, 28), np.uint8))
+    assert not load_volume(tmp_path / "empty.npy", MASKS).any()
+    np.save(tmp_path / "full.npy", np.ones((28, 28, 28), np.uint8))
+    assert (load_volume(tmp_path / "full.npy", MASKS) == 255).all()

@@ -4,10 +4,18 @@ import nibabel
 import numpy as np
 import pytest
 
-from lmttm.data.preparation import to_cube
 from lmttm.data.scans import read
 from lmttm.errors import InputError
-from tests.scanned import CUT, assert_same, bad_inputs, grid, on_the_cube, sampled, write_dicom
+from tests.scanned import (
+    CUT,
+    assert_same,
+    bad_inputs,
+    grid,
+    on_the_cube,
+    sampled,
+    to_cube,
+    write_dicom,
+)
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "SRA", "PIL", "ILA"])

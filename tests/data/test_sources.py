@@ -151,3 +151,26 @@ def test_more_folds_than_the_rarest_class_are_refused(monkeypatch):
     monkeypatch.setattr(phantoms, "SPLITS", {"train": 6, "val": 4, "test": 4})
     with pytest.raises(InputError, match="folds must be at most 5, the rarest class, got 9"):
         load_dataset(load_config("demo.json", ["folds=9"]))
+
+
+def test_a_file_of_masks_of_0_and_1_is_one_of_0_and_255(tmp_path):
+    """Guards against masks of one's own that reach the model as 1/255."""
+    arrays = {
+        key: (value > 100).astype(np.uint8) if key.endswith("images") else value
+        for key, value in official().items()
+    }
+    np.savez(tmp_path / "own.npz", **arrays)
+    dataset = load_dataset(load_config("base.json", [f"dataset_name={tmp_path / 'own.npz'}"]))
+    assert dataset.volume.intensity == "masks"
+    for name, split in dataset.splits.items():
+        assert split.images.dtype == torch.uint8
+        assert np.array_equal(split.images, 255 * arrays[f"{name}_images"])
+
+
+def test_a_window_holds_for_a_file_of_bytes_too(tmp_path):
+    np.savez(tmp_path / "own.npz", **official())
+    overrides = [f"dataset_name={tmp_path / 'own.npz'}", "volume.window=50,101"]
+    dataset = load_dataset(load_config("base.json", overrides))
+    expected = np.rint(255 * ((official()["val_images"] - 50.0) / 51).clip(0, 1))
+    assert np.array_equal(dataset.splits["val"].images, expected)
+    assert dataset.volume.intensity == "window"

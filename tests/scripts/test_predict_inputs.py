@@ -75,10 +75,10 @@ def test_bad_files_are_told_one_by_one_and_the_others_scored(trained, volume, tm
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--axes", "xyy"], "--axes must be an order of x, y and z, got xyy"),
-        (["--extent", "0"], "--extent must be more than 0 mm, got 0"),
+        (["--axes", "xyy"], "volume.axes must be an order of x, y and z, got xyy"),
+        (["--extent", "0"], "volume.extent must be more than 0 mm, got 0"),
         (["--centre", "1,2"], "must be 3 numbers, got 1,2"),
-        (["--window", "5,1"], "--window must go from low to high, got 5,1"),
+        (["--window", "5,1"], "volume.window must go from low to high, got 5,1"),
     ],
 )
 def test_bad_options(trained, options, told, capsys, tmp_path):

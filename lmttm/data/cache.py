@@ -1,0 +1,223 @@
+"""Prepared scans on disk: each is read once, whatever its name, and never by other users.
+
+A scan is known by its content and its geometry; the folder holds patients' images. An entry is
+written whole or not at all, and one that is damaged is made anew.
+"""
+
+import atexit
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmttm.data.content import Content
+from lmttm.data.preparation import Geometry, Region
+from lmttm.data.scans import files_in
+from lmttm.errors import InputError
+from lmttm.storage import digest_of, whole_file, write_text
+
+_FORMAT = 1  # raised where preparation changes what it makes of a scan
+_NAME = "lmttm"
+_SEVERAL_FILES = (".hdr", ".img", ".mhd", ".nhdr", ".head", ".brik", ".par", ".rec")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is known of a prepared scan without its voxels.
+
+    Attributes:
+        key: The name of its entry.
+        digest: Of its files.
+        pixels: Of its region: equal for one scan in two formats.
+        content: Of its values.
+        notes: What was repaired or is odd.
+        edges: Voxels of the scan along D, H, W.
+        spacing: Edges of its voxels, in mm.
+    """
+
+    key: str
+    digest: str
+    pixels: str
+    content: Content
+    notes: tuple[str, ...]
+    edges: tuple[int, ...]
+    spacing: tuple[float, ...]
+
+
+def default_folder() -> Path:
+    """Where caches of this user lie: `$XDG_CACHE_HOME/lmttm`, or `~/.cache/lmttm`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / _NAME
+
+
+def folder_of(cache: str) -> Path:
+    """The folder that the key `cache` names, made where it is missing.
+
+    Args:
+        cache: A path, `auto` for the default, or `off` for a folder that ends with the process.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    if cache == "off":
+        folder = Path(tempfile.mkdtemp(prefix=f"{_NAME}-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+    folder = default_folder() if cache == "auto" else Path(cache).expanduser()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            folder.chmod(0o700)
+            write_text(folder / "README.txt", "Prepared scans of lmttm: patients' images.\n")
+    except OSError as error:
+        raise InputError(f"the cache {folder} cannot be made: {error.strerror}") from None
+    return folder
+
+
+def clear(cache: str) -> int:
+    """Removes a cache; returns how many bytes that frees.
+
+    Raises:
+        InputError: The folder is no cache of this project.
+    """
+    folder = default_folder() if cache in ("auto", "off") else Path(cache).expanduser()
+    if not folder.is_dir():
+        return 0
+    if not (folder / "README.txt").is_file():
+        raise InputError(f"{folder} is not a cache of lmttm: it is left alone")
+    freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    shutil.rmtree(folder)
+    return freed
+
+
+def files_of(path: Path) -> list[Path]:
+    """All files that make up a scan."""
+    if path.is_dir():
+        return files_in(path)
+    if path.suffix.lower() in _SEVERAL_FILES or path.name.lower().endswith((".hdr.gz", ".img.gz")):
+        stem = path.name.split(".")[0]
+        return sorted(file for file in path.parent.iterdir() if file.name.split(".")[0] == stem)
+    return [path]
+
+
+def stamp_of(path: Path) -> str:
+    """Sizes and times of a scan's files: while these stay, the content is taken to stay."""
+    stats = [(file.name, file.stat()) for file in files_of(path)]
+    text = json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def content_digest(path: Path) -> str:
+    """The digest of a scan's files, whatever their names and order."""
+    digests = sorted(digest_of(file, "sha256") for file in files_of(path) if file.is_file())
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def key_of(digest: str, geometry: Geometry) -> str:
+    """The name of the entry of a scan with a geometry."""
+    text = json.dumps([_FORMAT, digest, asdict(geometry)])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Cache:
+    """A folder of prepared scans."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def summary(self, key: str) -> Summary | None:
+        """What is known of an entry; None where there is none, or it is damaged."""
+        try:
+            document = json.loads(self._path(key, ".json").read_text(encoding="utf-8"))
+            content = document.pop("content")
+            for name in ("levels", "padding"):
+                content[name] = tuple(content[name])
+            for name in ("notes", "edges", "spacing"):
+                document[name] = tuple(document[name])
+            if not self._path(key, ".npy").is_file():
+                return None
+            return Summary(content=Content(**content), **document)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def values(self, summary: Summary) -> NDArray[Any] | None:
+        """The region of an entry; None where it is damaged."""
+        try:
+            values: NDArray[Any] = np.load(self._path(summary.key, ".npy"), allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        return values if digest_of_array(values) == summary.pixels else None
+
+    def put(self, key: str, digest: str, region: Region) -> Summary:
+        """Stores a region."""
+        summary = Summary(
+            key=key,
+            digest=digest,
+            pixels=digest_of_array(region.values),
+            content=region.content,
+            notes=region.notes,
+            edges=region.edges,
+            spacing=region.spacing,
+        )
+        path = self._path(key, ".npy")
+        path.parent.mkdir(exist_ok=True)
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            np.save(file, region.values)
+        write_text(self._path(key, ".json"), json.dumps(asdict(summary)))
+        return summary
+
+    def volumes(
+        self, key: str, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]], None]
+    ) -> NDArray[np.uint8]:
+        """Volumes `(N D H W)` of bytes in a file, made by `fill` where they are missing."""
+        path, check = self.folder / f"volumes-{key}.npy", self.folder / f"volumes-{key}.crc"
+        if (found := _mapped(path, check, shape)) is not None:
+            return found
+        with whole_file(path) as temporary:
+            made = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+            fill(made)
+            made.flush()
+            checksum = _checksum(made)
+        write_text(check, checksum)
+        mapped = _mapped(path, check, shape)
+        if mapped is None:
+            raise InputError(f"{path} cannot be read again")
+        return mapped
+
+    def _path(self, key: str, ending: str) -> Path:
+        return self.folder / key[:2] / f"{key}{ending}"
+
+
+def _mapped(path: Path, check: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    try:
+        # Copied on write: a tensor must not point at memory that it may not write.
+        found: NDArray[np.uint8] = np.load(path, mmap_mode="c", allow_pickle=False)
+        expected = check.read_text(encoding="utf-8")
+    except (OSError, ValueError, EOFError):
+        return None
+    if found.shape != shape or found.dtype != np.uint8 or _checksum(found) != expected:
+        return None
+    return found
+
+
+def _checksum(volumes: NDArray[np.uint8]) -> str:
+    value = 0
+    for volume in volumes:
+        value = zlib.crc32(np.ascontiguousarray(volume), value)
+    return f"{value:08x}"
+
+
+def digest_of_array(values: NDArray[Any]) -> str:
+    """A digest of what an array holds, whatever its type: equal numbers, equal digests."""
+    plain = np.ascontiguousarray(values, dtype=np.float32)
+    return hashlib.sha256(plain.tobytes()).hexdigest()[:32]

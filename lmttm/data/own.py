@@ -1,0 +1,300 @@
+"""A labelled set of one's own scans: from its tables to the splits that a model trains on."""
+
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from lmttm.config.schema import Config
+from lmttm.config.volume import VolumeConfig
+from lmttm.data.cache import Cache, Summary, content_digest, folder_of, key_of, stamp_of
+from lmttm.data.checking import Findings, check
+from lmttm.data.content import decide
+from lmttm.data.dataset import Dataset, Split
+from lmttm.data.preparation import (
+    Geometry,
+    Intensity,
+    Region,
+    cut,
+    geometry_of,
+    intensity_of,
+    notes_on,
+    to_bytes,
+)
+from lmttm.data.scans import read
+from lmttm.data.splitting import draw_splits, folds
+from lmttm.data.tables import SPLITS, Entry, labels_of, read_tables, refuse
+from lmttm.errors import InputError
+from lmttm.storage import write_text
+
+log = logging.getLogger("lmttm")
+
+_ALONE = 16  # scans that are not worth the start of further processes
+_MOST_PROCESSES = 8
+_SHOWN = 5  # notes that a training shows
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A set as its tables list it.
+
+    Attributes:
+        entries: The rows, each with its split.
+        labels: Of each row, from 0.
+        class_names: The names of the classes.
+        volume: The section `volume`, with `table` where the tables place scans.
+    """
+
+    entries: list[Entry]
+    labels: list[int]
+    class_names: tuple[str, ...]
+    volume: VolumeConfig
+
+    def chosen(self, split: str) -> list[int]:
+        """Indices of the rows of a split."""
+        return [index for index, entry in enumerate(self.entries) if entry.split == split]
+
+
+def list_own(folder: Path, config: Config) -> Listed:
+    """Reads the tables of a set, and draws the splits that they do not give.
+
+    Raises:
+        InputError: The tables cannot be used.
+    """
+    entries = read_tables(folder)
+    labels, names = labels_of(entries)
+    unsplit = [entry for entry in entries if not entry.split]
+    if unsplit and len(unsplit) < len(entries):
+        raise InputError(f"{unsplit[0].place}: split is empty, in other rows it is not")
+    groups = [entry.patient or f"scan {number}" for number, entry in enumerate(entries)]
+    if unsplit:
+        drawn = draw_splits(labels, groups)
+        entries = [replace(e, split=split) for e, split in zip(entries, drawn, strict=True)]
+    elif missing := [split for split in SPLITS if split not in {e.split for e in entries}]:
+        raise InputError(f"{folder}: no scan is in the {missing[0]} split")
+    if config.folds:
+        entries = _refolded(entries, labels, groups, config)
+    volume = config.volume
+    for name in ("centre", "extent"):
+        if any(getattr(entry, name) is not None for entry in entries):
+            volume = volume.model_copy(update={name: "table"})
+    return Listed(entries, labels, names, volume)
+
+
+def _refolded(
+    entries: list[Entry], labels: list[int], groups: list[str], config: Config
+) -> list[Entry]:
+    """Draws train and val anew from both; a patient's scans stay together."""
+    both = [index for index, entry in enumerate(entries) if entry.split != "test"]
+    cuts = folds([labels[i] for i in both], [groups[i] for i in both], config.folds)
+    val = {both[index] for index in cuts[config.fold][1]}
+    return [
+        entry if entry.split == "test" else replace(entry, split="val" if i in val else "train")
+        for i, entry in enumerate(entries)
+    ]
+
+
+def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
+    """Loads splits of a set of tables; settles `volume` on the training split where it is auto.
+
+    Args:
+        folder: The folder of the tables.
+        config: The configuration.
+        splits: Those that are needed.
+
+    Returns:
+        The data set; its volumes are memory-mapped.
+
+    Raises:
+        InputError: Tables or scans cannot be used (all faults are listed), or a scan or patient
+            is in two splits and `leaks` is not `allow`.
+    """
+    listed = list_own(folder, config)
+    cache = Cache(folder_of(config.cache))
+    needed = set(splits) if config.volume.settled else {*splits, "train"}
+    entries = [entry for entry in listed.entries if entry.split in needed]
+    labels = [n for n, e in zip(listed.labels, listed.entries, strict=True) if e.split in needed]
+    geometry = geometry_of(config)
+    found = dict(zip(entries, summaries_of(entries, geometry, cache), strict=True))
+    refuse([text for text in found.values() if isinstance(text, str)])
+    summaries = {entry: s for entry, s in found.items() if isinstance(s, Summary)}
+    findings = check(entries, labels, listed.class_names, [summaries[e] for e in entries])
+    _tell(findings, config, full=needed == set(SPLITS))
+    volume = _settled(
+        listed.volume, [s for entry, s in summaries.items() if entry.split == "train"]
+    )
+    settled = config.model_copy(update={"volume": volume})
+    result = {}
+    for split in splits:
+        chosen = [entry for entry in entries if entry.split == split]
+        numbers = [n for n, e in zip(labels, entries, strict=True) if e.split == split]
+        images = _volumes(chosen, [summaries[e] for e in chosen], settled, cache)
+        result[split] = Split(
+            name=split,
+            images=torch.from_numpy(images),
+            labels=torch.tensor(numbers, dtype=torch.int64),
+            paths=tuple(entry.name for entry in chosen),
+        )
+    return Dataset(str(folder), listed.class_names, result, volume)
+
+
+def _tell(findings: Findings, config: Config, *, full: bool) -> None:
+    """Refuses leaks, and warns of what else was found."""
+    if findings.leaks and config.leaks == "refuse":
+        try:
+            refuse(findings.leaks)
+        except InputError as error:
+            raise InputError(
+                f"{error}\nscores would be too good; leaks=allow trains all the same"
+            ) from None
+    told = [*findings.leaks, *findings.duplicates, *findings.unusual]
+    told += findings.missing if full else []
+    for sentence in told[:_SHOWN]:
+        log.warning("%s", sentence)
+    if len(told) > _SHOWN:
+        log.warning("and %d more: python tools/prepare.py CONFIG --check", len(told) - _SHOWN)
+
+
+def _settled(volume: VolumeConfig, training: Sequence[Summary]) -> VolumeConfig:
+    """The section with what is auto decided by the content of the training scans."""
+    if volume.settled:
+        return volume
+    if volume.window is not None:
+        return volume.model_copy(update={"intensity": "window"})
+    kind, window = decide([summary.content for summary in training])
+    return volume.model_copy(update={"intensity": kind, "window": list(window)})
+
+
+def placed(geometry: Geometry, entry: Entry) -> Geometry:
+    """The geometry for a scan whose table gives it a place of its own."""
+    if entry.centre is not None:
+        geometry = replace(geometry, centre=entry.centre)
+    if entry.extent is not None:
+        geometry = replace(geometry, extent=(entry.extent,) * 3)
+    return geometry
+
+
+def summaries_of(entries: Sequence[Entry], geometry: Geometry, cache: Cache) -> list[Summary | str]:
+    """Prepares scans in parallel, those that the cache lacks.
+
+    Args:
+        entries: The scans.
+        geometry: What to cut, but for places of their own.
+        cache: Where they go.
+
+    Returns:
+        For each scan what is known of it, or the message that says why it cannot be used.
+    """
+    known = _known_digests(cache)
+    stamps: list[str] = []
+    result: list[Summary | str | None] = []
+    for entry in entries:
+        try:
+            stamps.append(f"{entry.path.resolve()} {stamp_of(entry.path)}")
+        except OSError:
+            stamps.append("")
+        digest = known.get(stamps[-1])
+        key = key_of(digest, placed(geometry, entry)) if digest else ""
+        result.append(cache.summary(key) if key else None)
+    missing = [index for index, summary in enumerate(result) if summary is None]
+    jobs = [
+        (entries[i].path, entries[i].place, placed(geometry, entries[i]), cache.folder)
+        for i in missing
+    ]
+    done = _in_parallel(jobs)
+    bar = tqdm(
+        zip(missing, done, strict=True),
+        total=len(missing),
+        desc="reading scans",
+        unit="scan",
+        dynamic_ncols=True,
+        disable=not (missing and sys.stderr.isatty()),
+    )
+    for index, summary in bar:
+        result[index] = summary
+        if isinstance(summary, Summary) and stamps[index]:
+            known[stamps[index]] = summary.digest
+    if missing:
+        write_text(cache.folder / "known.json", json.dumps(known))
+    return [summary for summary in result if summary is not None]
+
+
+def _known_digests(cache: Cache) -> dict[str, str]:
+    """Digests by path and stamp, so that unchanged files are not read to know them."""
+    try:
+        known = json.loads((cache.folder / "known.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+_Job = tuple[Path, str, Geometry, Path]
+
+
+def _in_parallel(jobs: Sequence[_Job]) -> Iterator[Summary | str]:
+    from joblib import Parallel, cpu_count, delayed
+
+    processes = min(cpu_count(), _MOST_PROCESSES, len(jobs))
+    if len(jobs) < _ALONE or processes < 2:
+        return map(prepare_one, jobs)
+    found: Iterator[Summary | str] = Parallel(n_jobs=processes, return_as="generator")(
+        delayed(prepare_one)(job) for job in jobs
+    )
+    return found
+
+
+def prepare_one(job: _Job) -> Summary | str:
+    """Prepares a scan into a cache; the message where it cannot be used."""
+    path, place, geometry, folder = job
+    cache = Cache(folder)
+    try:
+        if not path.exists():
+            raise InputError(f"{path} is not there")
+        digest = content_digest(path)
+        key = key_of(digest, geometry)
+        return cache.summary(key) or cache.put(key, digest, cut(read(path), geometry, str(path)))
+    except InputError as error:
+        return f"{place}: {error}"
+    except (OSError, MemoryError) as error:
+        return f"{place}: {path} cannot be read: {error}"
+
+
+def _volumes(
+    entries: Sequence[Entry], summaries: Sequence[Summary], config: Config, cache: Cache
+) -> NDArray[np.uint8]:
+    """The bytes of scans, `(N D H W)`, in one file of the cache."""
+    geometry, intensity = geometry_of(config), intensity_of(config)
+    text = json.dumps([[s.key for s in summaries], asdict(intensity)])
+    key = hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def fill(volumes: NDArray[np.uint8]) -> None:
+        for volume, entry, summary in zip(volumes, entries, summaries, strict=True):
+            volume[:] = _bytes(entry, summary, placed(geometry, entry), intensity, cache)
+
+    unfit = [
+        f"{entry.name}: {note}"
+        for entry, summary in zip(entries, summaries, strict=True)
+        for note in notes_on(summary.content, intensity)
+    ]
+    for sentence in unfit[:_SHOWN]:
+        log.warning("%s", sentence)
+    return cache.volumes(key, (len(entries), *geometry.shape), fill)
+
+
+def _bytes(
+    entry: Entry, summary: Summary, geometry: Geometry, intensity: Intensity, cache: Cache
+) -> NDArray[np.uint8]:
+    values = cache.values(summary)
+    if values is None:  # damaged: made anew
+        region = cut(read(entry.path), geometry, entry.name)
+        cache.put(summary.key, summary.digest, region)
+        return to_bytes(region, intensity)[0]
+    return to_bytes(Region(values, summary.content), intensity)[0]

@@ -1,0 +1,63 @@
+"""Which labelled scans train, validate and test: by class, and never one patient in two splits."""
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmttm.errors import InputError
+
+_TEST_PARTS = 5  # a fifth of the patients
+_VAL_PARTS = 5  # a fifth of the rest
+
+
+def draw_splits(labels: Sequence[int], groups: Sequence[str]) -> list[str]:
+    """Draws train, val and test, stratified by class; a group stays together.
+
+    Args:
+        labels: Of each scan, from 0.
+        groups: Of each scan: its patient, or a name of its own.
+
+    Returns:
+        The split of each scan. The same scans get the same splits on each call.
+
+    Raises:
+        InputError: A class has too few groups.
+    """
+    everything = np.arange(len(labels))
+    rest, test = folds(labels, groups, _TEST_PARTS)[0]
+    inner_labels, inner_groups = ([values[i] for i in rest] for values in (labels, groups))
+    _, val = folds(inner_labels, inner_groups, _VAL_PARTS)[0]
+    names = np.full(len(everything), "train", dtype="U5")
+    names[test] = "test"
+    names[np.array(rest)[val]] = "val"
+    return [str(name) for name in names]
+
+
+def folds(
+    labels: Sequence[int], groups: Sequence[str], parts: int
+) -> list[tuple[list[int], list[int]]]:
+    """Cuts scans into parts, stratified by class; a group stays together.
+
+    Returns:
+        For each part the indices of the others and its own, both rising.
+
+    Raises:
+        InputError: There are fewer groups of a class than parts.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    pairs = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
+    rarest, count = min(pairs.items(), key=lambda pair: pair[1])
+    if count < parts:
+        raise InputError(
+            f"{parts} parts need at least {parts} patients (or scans) of each class, "
+            f"got {count} of class {rarest}; give fewer folds, or a column split"
+        )
+    # One seed for all, so that the folds of different runs are the same.
+    cutter = StratifiedGroupKFold(parts, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cuts = list(cutter.split(np.zeros(len(labels)), labels, groups))
+    return [(others.tolist(), own.tolist()) for others, own in cuts]

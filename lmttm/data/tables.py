@@ -1,0 +1,215 @@
+"""Tables that name labelled scans: one data.csv, or train.csv, val.csv and test.csv.
+
+Columns, in any order and case: `path` (relative to the table, or absolute) and `label` (numbers
+from 0, or words); optionally `split`, `patient`, and a place of the scan's own: `centre_d`,
+`centre_h`, `centre_w` and `extent` in mm.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmttm.errors import InputError, one_line
+
+ONE_TABLE = "data.csv"
+SPLITS = ("train", "val", "test")
+_SPELT = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+_CENTRE = ("centre_d", "centre_h", "centre_w")
+_MOST_FAULTS = 20  # that one message lists
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of a table.
+
+    Attributes:
+        path: The scan.
+        name: The path as the table spells it.
+        label: As the table spells it.
+        split: train, val or test; empty where the table does not say.
+        patient: Empty where the table does not say.
+        place: The table and the line, for messages.
+        centre: Of the scan's region in mm, where the table gives one.
+        extent: Edge of the scan's region in mm, where the table gives one.
+    """
+
+    path: Path
+    name: str
+    label: str
+    split: str
+    patient: str
+    place: str
+    centre: tuple[float, float, float] | None = None
+    extent: float | None = None
+
+
+def read_tables(folder: Path) -> list[Entry]:
+    """Reads data.csv of a folder, or where there is none its three tables.
+
+    Raises:
+        InputError: A table cannot be read, or rows of it cannot be used; all are listed.
+    """
+    one = folder / ONE_TABLE
+    if one.exists():
+        return read_table(one)
+    return [entry for split in SPLITS for entry in read_table(folder / f"{split}.csv", split)]
+
+
+def read_table(table: Path, split: str = "") -> list[Entry]:
+    """Reads a table.
+
+    Args:
+        table: A CSV file; commas, semicolons or tabs separate its columns.
+        split: The split of all rows; empty for that of the column `split`.
+
+    Returns:
+        Its rows, in order.
+
+    Raises:
+        InputError: As for `read_tables`.
+    """
+    header, rows = _rows(table)
+    if not {"path", "label"} <= set(header) or not rows:
+        raise InputError(
+            f"{table} must have the columns path,label and at least one row, "
+            f"got the columns {','.join(header)} and {len(rows)} rows"
+        )
+    entries, faults = [], []
+    for line, row in rows:
+        try:
+            entries.append(_entry(table, f"{table.name}, line {line}", row, split))
+        except InputError as error:
+            faults.append(str(error))
+    refuse(faults)
+    return entries
+
+
+def refuse(faults: Sequence[str]) -> None:
+    """Raises an InputError that lists faults, where there are any."""
+    if not faults:
+        return
+    shown = list(faults[:_MOST_FAULTS])
+    if len(faults) > _MOST_FAULTS:
+        shown.append(f"and {len(faults) - _MOST_FAULTS} more")
+    raise InputError(
+        shown[0] if len(shown) == 1 else "\n- ".join([f"{len(faults)} faults:", *shown])
+    )
+
+
+def _rows(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The header in lower case, and each row with the number of its line."""
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{table} is not a text file in UTF-8; save it as CSV UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{table} cannot be read: {one_line(error)}") from None
+    first = text.split("\n", 1)[0]
+    separator = max(",;\t", key=first.count)
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        header = [name.strip().lower() for name in next(reader, [])]
+        if twice := [name for name in header if name and header.count(name) > 1]:
+            raise InputError(f"{table} has the column {twice[0]} twice")
+        rows = [
+            (reader.line_num, dict(zip(header, map(str.strip, row), strict=False)))
+            for row in reader
+            if any(map(str.strip, row))
+        ]
+    except csv.Error as error:
+        raise InputError(f"{table} cannot be read: {one_line(error)}") from None
+    return header, rows
+
+
+def _entry(table: Path, place: str, row: dict[str, str], split: str) -> Entry:
+    name, label = row.get("path", ""), row.get("label", "")
+    if not name or not label:
+        raise InputError(f"{place}: path and label must not be empty")
+    given = row.get("split", "").lower()
+    if not split and given and given not in _SPELT:
+        raise InputError(f"{place}: split must be train, val or test, got {given}")
+    centre = [_number(place, column, row.get(column, "")) for column in _CENTRE]
+    if any(part is None for part in centre) and any(part is not None for part in centre):
+        raise InputError(f"{place}: {', '.join(_CENTRE)} must be given together")
+    extent = _number(place, "extent", row.get("extent", ""))
+    if extent is not None and extent <= 0:
+        raise InputError(f"{place}: extent must be more than 0 mm, got {extent:g}")
+    d, h, w = centre
+    return Entry(
+        path=table.parent / Path(name).expanduser(),
+        name=name,
+        label=label,
+        split=split or _SPELT.get(given, ""),
+        patient=row.get("patient", ""),
+        place=place,
+        centre=(d, h, w) if d is not None and h is not None and w is not None else None,
+        extent=extent,
+    )
+
+
+def _number(place: str, column: str, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{place}: {column} must be a number of mm, got {text}")
+    return value
+
+
+def labels_of(entries: Sequence[Entry]) -> tuple[list[int], tuple[str, ...]]:
+    """Labels as numbers from 0, and the names of the classes.
+
+    Args:
+        entries: Rows whose labels are whole numbers from 0 (the classes are then called class
+            0, class 1, ...), or words (the classes are then in alphabetical order).
+
+    Raises:
+        InputError: Numbers and words are mixed, two words differ in case only, or there is
+            but one class.
+    """
+    numbers = {label: _whole(label) for label in {entry.label for entry in entries}}
+    wrong = [entry for entry in entries if numbers[entry.label] is None]
+    if not wrong:
+        labels = [int(numbers[entry.label] or 0) for entry in entries]
+        names = tuple(f"class {number}" for number in range(max(labels) + 1))
+    elif len({entry.label for entry in wrong}) < len(numbers):
+        raise InputError(
+            f"{wrong[0].place}: labels must be all numbers (0, 1, 2, ...) or all words, "
+            f"got {wrong[0].label!r} beside {next(t for t, n in numbers.items() if n is not None)}"
+        )
+    else:
+        names = tuple(sorted(numbers))
+        labels = [names.index(entry.label) for entry in entries]
+        _refuse_spellings(names)
+    if len(names) < 2:
+        raise InputError(f"there must be at least two classes, got only {names[0]}")
+    return labels, names
+
+
+def _whole(label: str) -> int | None:
+    """The number that a label is, such as 1 or 1.0; None for a word."""
+    text = label.removesuffix(".0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else None
+
+
+def _refuse_spellings(names: Iterable[str]) -> None:
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(" ".join(name.lower().split()), name)
+        if other != name:
+            raise InputError(f"the labels {other!r} and {name!r} differ in case or blanks only")

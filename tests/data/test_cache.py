@@ -1,0 +1,113 @@
+"""The cache: by content, private, and rebuilt where it is damaged."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from lmttm.data import cache as caches
+from lmttm.data.cache import Cache, clear, content_digest, default_folder, folder_of, key_of
+from lmttm.data.preparation import Geometry, cut
+from lmttm.data.scans import read
+from lmttm.errors import InputError
+from tests.scanned import write_dicom
+
+GEOMETRY = Geometry((8, 8, 8))
+
+
+@pytest.fixture
+def entry(tmp_path):
+    """A cache of one scan: the cache, and what it knows of the scan."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "a.npy", rng.integers(0, 900, (12, 10, 9)).astype(np.int16))
+    cache = Cache(folder_of(str(tmp_path / "cache")))
+    digest = content_digest(tmp_path / "a.npy")
+    region = cut(read(tmp_path / "a.npy"), GEOMETRY)
+    return cache, cache.put(key_of(digest, GEOMETRY), digest, region), region
+
+
+def test_an_entry_comes_back(entry):
+    cache, summary, region = entry
+    assert cache.summary(summary.key) == summary
+    assert summary.content == region.content
+    assert np.array_equal(cache.values(summary), region.values)
+    assert cache.summary("0" * 32) is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "text"])
+def test_a_damaged_entry_is_none(entry, damage):
+    cache, summary, _ = entry
+    path = next(cache.folder.rglob("*.json" if damage == "text" else "*.npy"))
+    content = bytearray(path.read_bytes())
+    if damage == "gone":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(content[:200])
+    elif damage == "text":
+        path.write_text("{}")
+    else:
+        content[-1] ^= 0x40
+        path.write_bytes(content)
+    known = cache.summary(summary.key)
+    assert known is None or cache.values(known) is None
+
+
+def test_volumes_are_made_once_and_again_where_damaged(entry):
+    cache, _, _ = entry
+    calls = []
+
+    def fill(volumes):
+        calls.append(1)
+        volumes[:] = np.arange(24).reshape(2, 3, 2, 2)
+
+    for _ in range(2):
+        volumes = cache.volumes("k", (2, 3, 2, 2), fill)
+        assert np.array_equal(volumes.ravel(), np.arange(24))
+    assert len(calls) == 1
+    path = cache.folder / "volumes-k.npy"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    assert np.array_equal(cache.volumes("k", (2, 3, 2, 2), fill).ravel(), np.arange(24))
+    assert len(calls) == 2
+
+
+def test_nobody_else_may_read_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = folder_of("auto")
+    assert folder == default_folder() == tmp_path / "lmttm"
+    assert folder.stat().st_mode & 0o077 == 0
+    assert folder_of("off") not in (folder, folder_of("off"))
+
+
+def test_clearing_removes_a_cache_and_nothing_else(entry, tmp_path):
+    cache, _, _ = entry
+    with pytest.raises(InputError, match="is not a cache of lmttm"):
+        clear(str(tmp_path))
+    assert clear(str(cache.folder)) > 0
+    assert not cache.folder.exists()
+    assert clear(str(cache.folder)) == 0
+
+
+def test_a_scan_is_known_by_its_content(tmp_path):
+    """Names and the order of files do not matter; one changed byte does."""
+    one = write_dicom(tmp_path / "one", spacing=(6.0, 6.0, 6.0))
+    two = tmp_path / "two"
+    (two / "deep").mkdir(parents=True)
+    for number, path in enumerate(sorted(one.iterdir(), reverse=True)):
+        shutil.copy(path, two / "deep" / f"IM{number}")
+    assert content_digest(one) == content_digest(two)
+    stamp = caches.stamp_of(two)
+    changed = two / "deep" / "IM0"
+    changed.write_bytes(changed.read_bytes() + b"\0")
+    assert content_digest(one) != content_digest(two)
+    assert caches.stamp_of(two) != stamp
+
+
+def test_a_header_and_its_image_are_one_scan(tmp_path):
+    (tmp_path / "a.hdr").write_bytes(b"1")
+    (tmp_path / "a.img").write_bytes(b"2")
+    before = content_digest(tmp_path / "a.hdr")
+    assert before == content_digest(tmp_path / "a.img")
+    (tmp_path / "a.img").write_bytes(b"3")
+    assert content_digest(tmp_path / "a.hdr") != before

@@ -1,0 +1,53 @@
+"""What a check of a set finds."""
+
+from pathlib import Path
+
+from lmttm.data.cache import Summary
+from lmttm.data.checking import check
+from lmttm.data.content import Content
+from lmttm.data.tables import Entry
+
+
+def scan(name, split="train", patient="", digest="", pixels="", spacing=(1.0, 1.0, 1.0), note=""):
+    entry = Entry(Path(name), name, "0", split, patient, f"line {name}")
+    content = Content(0, 9, two_valued=False)
+    notes = (note,) if note else ()
+    summary = Summary(name, digest or name, pixels or name, content, notes, (50, 60, 70), spacing)
+    return entry, summary
+
+
+def findings(*scans, names=("a",)):
+    entries, summaries = zip(*scans, strict=True)
+    return check(entries, [0] * len(entries), names, summaries)
+
+
+FULL = [scan("t"), scan("v", "val"), scan("s", "test")]
+
+
+def test_nothing_is_found_in_a_set_without_faults():
+    assert findings(*FULL).rows() == []
+
+
+def test_one_scan_in_two_splits_is_a_leak_in_any_format():
+    """Equal files, or equal voxels in a NIfTI and a DICOM."""
+    found = findings(*FULL, scan("copy", "test", digest="t"), scan("dicom", "val", pixels="s"))
+    assert found.leaks == [
+        "t (line t) and copy (line copy) are one scan, in train and in test",
+        "s (line s) and dicom (line dicom) are one scan, in test and in val",
+    ]
+    assert findings(*FULL, scan("copy", digest="t")).duplicates == [
+        "t (line t) and copy (line copy) are one scan"
+    ]
+
+
+def test_a_patient_in_two_splits_is_a_leak():
+    found = findings(*FULL, scan("x", "test", "p"), scan("y", "train", "p"), scan("z", "test", "q"))
+    assert found.leaks == ["patient p has scans in train and test"]
+
+
+def test_missing_classes_and_unlike_geometry():
+    found = findings(*FULL, scan("thick", spacing=(1.0, 1.0, 5.0), note="odd"), names=("a", "b"))
+    assert found.missing == [f"b has no scan in the {s} split" for s in ("train", "val", "test")]
+    assert found.unusual[0] == "thick has voxels of 1 x 1 x 5 mm, most have about 1 x 1 x 1 mm"
+    assert found.unusual[-1] == "thick: odd"
+    assert ("class", found.missing[0]) in found.rows()

@@ -1,0 +1,114 @@
+"""Tables as people write them, and everything that can be wrong with them."""
+
+import pytest
+
+from lmttm.data.tables import Entry, labels_of, read_table, read_tables, refuse
+from lmttm.errors import InputError
+
+
+def read(tmp_path, text, encoding="utf-8"):
+    (tmp_path / "train.csv").write_bytes(text.encode(encoding))
+    return read_table(tmp_path / "train.csv", "train")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("path,label\na.nii,1\nb.nii,0\n", "utf-8"),
+        ("path,label\r\na.nii,1\r\nb.nii,0\r\n", "utf-8-sig"),  # as Excel writes it
+        (" Path , LABEL \n a.nii , 1 \n\nb.nii,0", "utf-8"),
+        ("label;path\n1;a.nii\n0;b.nii\n", "utf-8"),  # Excel, where a comma is decimal
+        ("note\tlabel\tpath\nx, y\t1\ta.nii\n\t0\tb.nii\n", "utf-8"),
+        ('path,label\n"a.nii","1"\n"b.nii","0"\n,\n', "utf-8"),
+    ],
+)
+def test_a_table_in_any_hand(text, encoding, tmp_path):
+    """Guards against a byte-order mark, capitals and blanks being told as missing columns."""
+    entries = read(tmp_path, text, encoding)
+    assert [(e.name, e.label, e.split) for e in entries] == [
+        ("a.nii", "1", "train"),
+        ("b.nii", "0", "train"),
+    ]
+    assert entries[0].path == tmp_path / "a.nii"
+
+
+def test_paths_may_lead_anywhere(tmp_path):
+    """Guards against symbolic links and absolute paths being refused."""
+    outside = tmp_path / "elsewhere" / "a.nii"
+    entries = read(tmp_path, f"path,label\n{outside},1\n../b.nii,1\n")
+    assert entries[0].path == outside
+    assert entries[1].path == tmp_path / "../b.nii"
+
+
+def test_all_columns(tmp_path):
+    (tmp_path / "data.csv").write_text(
+        "path,label,split,patient,centre_d,centre_h,centre_w,extent\n"
+        "a,1,Training,p1,1,2.5,3,40\nb,0,validation,,,,,\nc,0,TEST,p2,,,,\nd,1,val,p3,,,,12\n"
+    )
+    one, two, three, four = read_tables(tmp_path)
+    assert (one.split, one.patient, one.centre, one.extent) == ("train", "p1", (1, 2.5, 3), 40)
+    assert (two.split, two.patient, two.centre, two.extent) == ("val", "", None, None)
+    assert (three.split, four.extent) == ("test", 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("file,label\na,1\n", "must have the columns path,label"),
+        ("path,label\n", "at least one row"),
+        ("path,path,label\na,a,1\n", "has the column path twice"),
+        ("path,label\na,\nb,1\n,1\n", "line 2: path and label must not be empty"),
+        ("path,label,extent\na,1,big\n", "extent must be a number of mm, got big"),
+        ("path,label,extent\na,1,-3\n", "extent must be more than 0 mm, got -3"),
+        ("path,label,centre_d\na,1,3\n", "must be given together"),
+        ('path,label\n"a,1\n', "cannot be read"),
+    ],
+)
+def test_a_bad_table_is_named(text, told, tmp_path):
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, text)
+    assert told in str(caught.value)
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    with pytest.raises(InputError, match=r"2 faults:\n- train.csv, line 2.*\n- train.csv, line 4"):
+        read(tmp_path, "path,label\na,\nb,1\n,1\n")
+    with pytest.raises(InputError, match="and 5 more"):
+        refuse([f"fault {n}" for n in range(25)])
+
+
+def test_other_encodings_and_missing_tables(tmp_path):
+    with pytest.raises(InputError, match="not a text file in UTF-8"):
+        read(tmp_path, "path,label\nä.nii,1\n", "latin-1")
+    read(tmp_path, "path,label\na.nii,1\n")
+    with pytest.raises(InputError, match=r"val.csv cannot be read"):
+        read_tables(tmp_path)
+    (tmp_path / "data.csv").write_text("path,label,split\na,1,holdout\n")
+    with pytest.raises(InputError, match="split must be train, val or test, got holdout"):
+        read_tables(tmp_path)
+
+
+def labelled(*labels):
+    return [Entry(path, "", label, "", "", f"line {label}") for path, label in enumerate(labels)]
+
+
+def test_labels_are_numbers_or_words():
+    assert labels_of(labelled("0", "2", "1.0")) == ([0, 2, 1], ("class 0", "class 1", "class 2"))
+    names = ("benign", "malignant")
+    assert labels_of(labelled("malignant", "benign", "benign")) == ([1, 0, 0], names)
+    assert labels_of(labelled("-1", "+1"))[1] == ("+1", "-1")
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (("0", "benign"), "must be all numbers"),
+        (("Benign", "benign", "x"), "'Benign' and 'benign' differ in case"),
+        (("a  b", "a b"), "differ in case or blanks"),
+        (("benign", "benign"), "at least two classes, got only benign"),
+        (("0", "0"), "at least two classes, got only class 0"),
+    ],
+)
+def test_labels_that_cannot_be_meant(labels, told):
+    with pytest.raises(InputError, match=told):
+        labels_of(labelled(*labels))
