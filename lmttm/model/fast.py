@@ -1,15 +1,15 @@
 """The same steps with less arithmetic: no token is embedded twice.
 
-A summarizer looks at tokens one by one (`embed`) before it joins them (`pool`). So
+A summarizer embeds tokens one by one (`embed`) before it pools them (`pool`). Therefore
 
-- the input tokens of all steps are embedded at once, before the loop;
-- where all volumes start from the same memory, it is embedded once for all of them;
-- for the read, a unit is embedded once, when it is written, not at each of the steps that
-  read it: all neighbours share one position table;
-- for the write, where a unit's position depends on its slot (current, past, next), its
-  products are taken once, and the positions' added behind them (`lmttm.sums`).
+- the input tokens of all steps are embedded together, before the loop;
+- if all volumes start from the same memory, it is embedded once for all of them;
+- for the read, a unit is embedded once, when it is written, not at each step that reads it,
+  because all neighbours share one position table;
+- for the write, where a unit's position depends on its slot (current, past, next), the products
+  of its tokens are computed once, and those of the positions are added (`lmttm.model.sums`).
 
-Outputs and gradients are those of `machine.walk`, which mirrors the equations, for the reads,
+Outputs and gradients equal those of `machine.walk`, which mirrors the equations, for the reads,
 writes and summarizers that this file was written for; see `lmttm.model.fits`.
 """
 
@@ -38,11 +38,11 @@ def walk(cell: Cell, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Output tokens `(b t u*r d)` and the final memory `(b k m d)`.
     """
-    if cell.write is None:  # nothing goes from step to step: all of them at once
+    if cell.write is None:  # no step depends on another: take them together
         together: Tensor = cell.process(cell.read([], inputs.flatten(0, 1)))
         return together.unflatten(0, inputs.shape[:2]), memory
 
-    inputs = inputs.transpose(0, 1).contiguous()  # t b n d: each step lies together
+    inputs = inputs.transpose(0, 1).contiguous()  # t b n d: each step is contiguous
     num_steps, num_units = len(inputs), memory.shape[1]
     start = _once(memory).type_as(inputs)
     units = list(start.expand_as(memory).unbind(dim=1))
@@ -61,7 +61,7 @@ def walk(cell: Cell, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _EmbeddedRead:
-    """`TriTemporalRead` on tokens that are embedded beforehand."""
+    """`TriTemporalRead` on tokens embedded in advance."""
 
     def __init__(self, read: nn.Module, inputs: Tensor, units: Sequence[Tensor]) -> None:
         assert isinstance(read, TriTemporalRead)
@@ -81,7 +81,7 @@ class _EmbeddedRead:
 
 
 class _EmbeddedWrite:
-    """`SummarizingWrite` on tokens that are embedded or projected beforehand."""
+    """`SummarizingWrite` on tokens embedded or projected in advance."""
 
     def __init__(self, write: SummarizingWrite, inputs: Tensor, units: Sequence[Tensor]) -> None:
         assert isinstance(write.summarize, EmbeddingSummarizer)
@@ -105,7 +105,7 @@ class _EmbeddedWrite:
 
 
 class _PlainWrite:
-    """`EraseAddWrite`, which needs nothing beforehand and has no use for the units."""
+    """`EraseAddWrite`, which needs no preparation and does not use the units."""
 
     def __init__(self, write: EraseAddWrite, inputs: Tensor) -> None:
         self.write = write
@@ -129,7 +129,7 @@ def _embedded_write(
 
 
 def _tables(positions: nn.Module, lengths: list[int], inputs: Tensor) -> list[Tensor]:
-    """A position table cut into the parts that it numbers; zeros where there is none."""
+    """A position table split into parts of these lengths; zeros if there is no table."""
     if isinstance(positions, nn.Identity):
         return [inputs.new_zeros(1, inputs.shape[-1])] * len(lengths)
     assert isinstance(positions, Positions)
@@ -137,12 +137,12 @@ def _tables(positions: nn.Module, lengths: list[int], inputs: Tensor) -> list[Te
 
 
 def _once(memory: Tensor) -> Tensor:
-    """The memory of one volume where all start from the same (expanded) one: `(1 k m d)`."""
+    """The memory of one volume `(1 k m d)` if all start from the same (expanded) memory."""
     return memory[:1] if memory.stride(0) == 0 else memory
 
 
 def _for_each(embedded: Embedded, seen: Embedded) -> Embedded:
-    """Embedded tokens for each volume of a batch, where they stand there once for all."""
+    """Embedded tokens for each volume of a batch, expanded if they were shared by all."""
     volumes = seen[0].shape[0]
     first, second = (part.expand(volumes, *part.shape[1:]) for part in embedded)
     return first, second

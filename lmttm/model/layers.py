@@ -7,13 +7,13 @@ from torch import Tensor, nn
 class Dropout(nn.Dropout):
     """`nn.Dropout` that draws its random numbers quickly on the CPU as well.
 
-    Torch draws one number per entry there and takes longer than for the matrix product
-    before it. Here 64 random bits serve four entries, which rounds the share that is zeroed to
-    a multiple of 1/65536; the others are enlarged by what that share asks for.
+    On the CPU, torch draws one number per entry, which takes longer than the matrix product
+    before it. Here 64 random bits serve four entries, which rounds the dropout rate to a
+    multiple of 1/65536; the remaining entries are scaled up to match it.
     """
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Zeroes entries of tokens of any shape, in training only; the shape stays."""
+        """Zeroes entries of tokens of any shape, in training only; keeps the shape."""
         zeroed = min(round(self.p * 2**16), 2**16 - 1)
         if not (self.training and zeroed) or tokens.device.type != "cpu":
             return super().forward(tokens)
@@ -23,10 +23,10 @@ class Dropout(nn.Dropout):
 
 
 class Positions(nn.Module):
-    """A learned position table, added to the tokens that it numbers.
+    """A learned position table, added to tokens.
 
     Args:
-        num_tokens: Tokens it holds a place for, n.
+        num_tokens: Rows of the table: tokens, n.
         dim: Width of a token, d.
 
     Source: section 3 of the paper; the published code draws new random numbers at each
@@ -39,12 +39,12 @@ class Positions(nn.Module):
         nn.init.normal_(self.table, std=0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Adds the table to tokens `(... n d)`; the shape stays."""
+        """Adds the table to tokens `(... n d)`; keeps the shape."""
         return tokens + self.table.type_as(tokens)
 
 
 def check_heads(dim: int, num_heads: int) -> None:
-    """Raises a ValueError unless the heads share a token's width evenly."""
+    """Raises a ValueError unless `dim` is a multiple of `num_heads`."""
     if dim % num_heads:
         raise ValueError(
             f"dim must be divisible by num_heads, got dim={dim}, num_heads={num_heads}"

@@ -26,14 +26,14 @@ log = logging.getLogger("lmttm")
 
 
 class LMTTM(Classifier):
-    """The machine: walks through a volume slab by slab and classifies what it saw.
+    """The machine: walks through a volume slab by slab and classifies it.
 
     Args:
         tokenizer: Volume `(b c D H W)` -> input tokens `(b t n d)`.
-        initial_memory: Number of volumes -> the memory `(b k m d)` that they start from.
+        initial_memory: Number of volumes -> their initial memory `(b k m d)`.
         cell: One step.
-        pool: Output tokens of each step `(b t n d)` -> `(b t d)`, whose mean over steps is
-            classified.
+        pool: Output tokens of each step `(b t n d)` -> `(b t d)`; their mean over the steps
+            is classified.
         dim: Width of a token, d.
         num_classes: Classes.
         fast: Whether the steps are taken in the form that saves arithmetic, if it fits
@@ -67,7 +67,7 @@ class LMTTM(Classifier):
         return self.run(volumes).logits
 
     def run(self, volumes: Tensor) -> Trace:
-        """Classifies volumes and shows how.
+        """Classifies volumes and returns how it did so.
 
         Args:
             volumes: `(b c D H W)`, intensities in [0, 1], as `lmttm.prepare` gives them.
@@ -86,16 +86,16 @@ class LMTTM(Classifier):
             memory=memory,
         )
 
-    def remember(self, mean: Tensor, *, num_steps: int, sound: Tensor) -> None:
-        """Carries a batch's mean final memory over, if memory starts so; training only.
+    def remember(self, mean: Tensor, *, num_steps: int, finite: Tensor) -> None:
+        """Stores a batch's mean final memory if memory is carried over; training only.
 
         Takes the arguments of `InitialMemory.store`.
         """
-        self.initial_memory.store(mean, num_steps=num_steps, sound=sound)
+        self.initial_memory.store(mean, num_steps=num_steps, finite=finite)
 
 
 def walk(cell: Cell, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """Takes all steps, one after the other; `fast.walk` gives the same with less arithmetic.
+    """Takes all steps in order; `fast.walk` computes the same with less arithmetic.
 
     Args:
         cell: One step.

@@ -1,4 +1,4 @@
-"""The Memory Distillation Unit: what turns read tokens into output tokens."""
+"""The Memory Distillation Unit, which maps read tokens to output tokens."""
 
 from collections.abc import Callable
 
@@ -8,16 +8,15 @@ from lmttm.model.layers import Dropout, check_heads
 
 
 class LayerStack(nn.Module):
-    """Layers that tokens `(b n d)` pass one after the other; the shape stays.
+    """A stack of layers on tokens `(b n d)` that keeps their shape.
 
     Args:
         make_layer: Makes one layer.
-        depth: Layers that the tokens pass.
-        share_layers: One layer's weights serve all `depth` passes (published).
-        drop_path: Share of the volumes for which a layer's change is left out in training, in
-            [0, 1); the others' is enlarged to make up for it (stochastic depth,
-            arXiv 1603.09382).
-        final: What follows the last layer.
+        depth: Layers, or passes through a shared one.
+        share_layers: Whether one layer is applied `depth` times (published).
+        drop_path: Share of the volumes that skip a layer in training, in [0, 1); the changes of
+            the others are scaled up to compensate (stochastic depth, arXiv 1603.09382).
+        final: Applied after the last layer.
     """
 
     def __init__(
@@ -55,13 +54,13 @@ class TransformerMDU(LayerStack):
 
     Args:
         dim: Width of a token, d; a multiple of num_heads.
-        depth: Layers that the tokens pass.
+        depth: Layers.
         num_heads: Attention heads.
         mlp_ratio: Width of the feed-forward layer, in d.
         dropout: Dropout within a layer, in [0, 1).
         norm: `post` (published: LayerNorm after each residual sum, ReLU) or `pre`
             (LayerNorm before each block and one at the end, GELU).
-        share_layers: One layer's weights serve all `depth` passes (published).
+        share_layers: Whether one layer is applied `depth` times (published).
         drop_path: Share of the volumes that skip a layer in training; see `LayerStack`.
 
     Raises:
@@ -115,10 +114,10 @@ class MixerMDU(LayerStack):
     Args:
         dim: Width of a token, d.
         num_tokens: Read tokens, u * r; the token MLP is 6 times as wide.
-        depth: Layers that the tokens pass.
+        depth: Layers.
         mlp_ratio: Width of the channel MLP, in d.
-        dropout: Dropout behind each MLP, in [0, 1).
-        share_layers: One layer's weights serve all `depth` passes (published).
+        dropout: Dropout after each MLP, in [0, 1).
+        share_layers: Whether one layer is applied `depth` times (published).
         drop_path: Share of the volumes that skip a layer in training; see `LayerStack`.
 
     Source: MDU of the paper; MLP-Mixer, arXiv 2105.01601. The published code sizes the
@@ -172,14 +171,14 @@ def _mlp(width: int, hidden: int, dropout: float, *, bias: bool) -> nn.Sequentia
 
 
 class MLPMDU(LayerStack):
-    """MDU `mlp`: each read token by itself passes a wide hidden layer.
+    """MDU `mlp`: a two-layer perceptron on each read token by itself.
 
     Args:
         dim: Width of a token, d.
-        depth: Layers that the tokens pass.
+        depth: Layers.
         mlp_ratio: Width of the hidden layer, in d.
-        dropout: Dropout behind each Linear map, in [0, 1).
-        share_layers: One layer's weights serve all `depth` passes.
+        dropout: Dropout after each Linear map, in [0, 1).
+        share_layers: Whether one layer is applied `depth` times.
         drop_path: Share of the volumes that skip a layer in training; see `LayerStack`.
 
     Source: MDU of the paper: Linear, dropout, GELU, Linear, GELU, dropout. The published

@@ -1,4 +1,4 @@
-"""The ring of memory units: which are read at a step, which is replaced, how it starts."""
+"""The ring of memory units: which a step reads, which it replaces, and the initial memory."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 
 def neighbours(step: int, *, num_units: int, radius: int) -> list[int]:
-    """The distinct units read at a step, in the order c, c-1, c+1, c-2, c+2, ...
+    """The distinct units that a step reads, in the order c, c-1, c+1, c-2, c+2, ...
 
     Args:
         step: Index of the step, from 0; the current unit c is step mod k.
         num_units: Units of the ring, k.
-        radius: How far to look on each side. The paper's is 1.
+        radius: Neighbours on each side; 1 in the paper.
 
     Returns:
         min(2 * radius + 1, k) unit indices.
@@ -29,7 +29,7 @@ def next_unit(step: int, *, num_units: int) -> int:
 
 
 def replace(memory: Tensor, unit: int, tokens: Tensor) -> Tensor:
-    """The memory `(b k m d)` with one unit replaced by tokens `(b m d)`; the others stay."""
+    """The memory `(b k m d)` with one unit replaced by tokens `(b m d)`."""
     return torch.cat([memory[:, :unit], tokens[:, None], memory[:, unit + 1 :]], dim=1)
 
 
@@ -37,7 +37,7 @@ NOISE_SCALE = 0.2
 
 
 class InitialMemory(nn.Module):
-    """What the memory of every volume starts from.
+    """The memory that every volume starts from.
 
     Args:
         num_units: Units of the ring, k.
@@ -45,8 +45,8 @@ class InitialMemory(nn.Module):
         dim: Width of a token, d.
         start: `zeros`; `learned`, a parameter; or `carried`, a buffer that the training
             loop fills by `store`. The last is the published `load_memory_tokens`.
-        noise: Draws noise like a tensor (`lmttm.model.noise`): 0.2 of it comes on top of a carried
-            memory, in training only. None: no noise.
+        noise: Draws noise of a tensor's shape (`lmttm.model.noise`), which is scaled by 0.2 and
+            added to a carried memory, in training only. None: no noise.
 
     Source: section 3 of the paper. The published code takes one batch's final memory,
     volume by volume, into the next batch and into validation, and adds the noise in
@@ -85,7 +85,7 @@ class InitialMemory(nn.Module):
         return memory
 
     @torch.no_grad()
-    def store(self, mean: Tensor, *, num_steps: int, sound: Tensor) -> None:
+    def store(self, mean: Tensor, *, num_steps: int, finite: Tensor) -> None:
         """Carries the mean of final memories over to the next volumes.
 
         Only the units that were written are stored, and nothing if the mean is not finite.
@@ -94,7 +94,7 @@ class InitialMemory(nn.Module):
         Args:
             mean: The mean over a batch of its final memories `(k m d)`.
             num_steps: Steps that were taken, t.
-            sound: A truth value `()` on the device: whether the mean is to be trusted.
+            finite: A boolean tensor `()` on the device: whether the step was finite.
         """
         if self.start != "carried":
             return
@@ -102,4 +102,4 @@ class InitialMemory(nn.Module):
         # Units 1, 2, ... in turn: one slice, since a list of them would be copied from the host.
         written = slice(1, num_steps + 1) if num_steps < num_units else slice(None)
         kept, new = self.carried_memory[written], mean[written]
-        self.carried_memory[written] = torch.where(sound & new.isfinite().all(), new, kept)
+        self.carried_memory[written] = torch.where(finite & new.isfinite().all(), new, kept)

@@ -1,4 +1,4 @@
-"""Pools the output tokens of a step before the classifier."""
+"""Pools the output tokens of each step before the classifier."""
 
 from einops import rearrange
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from lmttm.model.summarizers import AttentionSummarizer
 
 
 class MeanPool(nn.Module):
-    """Joins the output tokens of a step by their mean (the paper's way)."""
+    """Pools the output tokens of a step by their mean, as in the paper."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens `(b t n d)` -> `(b t d)`."""
@@ -15,7 +15,7 @@ class MeanPool(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Joins the output tokens of a step by one learned query that attends to them.
+    """Pools the output tokens of a step by one learned query that attends to them.
 
     Args:
         dim: Width of a token, d; a multiple of num_heads.

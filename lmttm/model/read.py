@@ -1,4 +1,4 @@
-"""Read: what the machine takes from its memory, and from the input, at a step."""
+"""Read: what a step takes from the memory and from its input."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from lmttm.model.summarizers import Summarizer
 
 
 class NeighbourMarks(nn.Module):
-    """Adds to the read tokens of each neighbour a learned vector of its own.
+    """Adds a learned vector to the read tokens of each neighbour.
 
-    Without it a processing unit can not tell what it read of the current, the past and the
-    next unit: one summarizer and one position table serve all of them.
+    Without it, a processing unit cannot distinguish what was read from the current, the past and
+    the next unit, because they share one summarizer and one position table.
 
     Args:
         num_neighbours: Units that a step reads, u.
@@ -28,7 +28,7 @@ class NeighbourMarks(nn.Module):
         nn.init.normal_(self.marks, std=0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Read tokens `(b u*r d)`, neighbour by neighbour; the shape stays."""
+        """Marks read tokens `(b u*r d)`, neighbour by neighbour; keeps the shape."""
         each: Tensor = tokens.unflatten(1, (len(self.marks), -1)) + self.marks[:, None]
         return each.flatten(1, 2)
 
@@ -43,11 +43,11 @@ class TriTemporalRead(nn.Module):
         unit_tokens: Tokens of a memory unit, m; 0 where there is no memory.
         input_tokens: Input tokens of a step, n.
         read_tokens: Tokens that the read of one unit returns, r.
-        make_summarizer: Number of tokens that come out -> a summarizer.
+        make_summarizer: Number of summary tokens -> a summarizer.
         positions: Whether a learned position table is added.
 
-    Source: T-TMC module of the paper. The published code draws its position numbers anew
-    at each forward pass, and reads a single unit three times.
+    Source: T-TMC module of the paper. The published code draws new random positions at each
+    forward pass and reads a single unit three times.
     """
 
     def __init__(

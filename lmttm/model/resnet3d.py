@@ -1,4 +1,4 @@
-"""The baseline to beat: a 3D ResNet-18, which sees the whole volume at once."""
+"""The baseline: a 3D ResNet-18, which sees the whole volume at once."""
 
 import torch
 from torch import Tensor, nn
@@ -7,10 +7,10 @@ from lmttm.model.trace import Classifier, Trace
 
 
 class ResNet3D(Classifier):
-    """Torchvision's video network `r3d_18`, for volumes instead of films.
+    """Torchvision's video network `r3d_18`, for volumes instead of videos.
 
     Its first convolution takes a volume's channels instead of three colours. It has no
-    steps and no memory, so its trace holds one step and an empty memory.
+    steps and no memory, so its trace has one step and an empty memory.
 
     Args:
         in_channels: Channels of a volume, c.
@@ -48,5 +48,5 @@ class ResNet3D(Classifier):
         memory = logits.new_zeros(len(logits), 0, 0, 0)
         return Trace(logits=logits, step_logits=logits[:, None], memory=memory)
 
-    def remember(self, mean: Tensor, *, num_steps: int, sound: Tensor) -> None:
-        """Without effect: there is no memory to carry over."""
+    def remember(self, mean: Tensor, *, num_steps: int, finite: Tensor) -> None:
+        """Does nothing: there is no memory to carry over."""

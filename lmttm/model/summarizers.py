@@ -42,11 +42,11 @@ class EmbeddingSummarizer(Summarizer):
 
     @abstractmethod
     def embed(self, tokens: Tensor) -> Embedded:
-        """The part that takes one token at a time: tokens `(... n d)` -> two tensors."""
+        """Maps each token by itself: `(... n d)` -> two tensors."""
 
     @abstractmethod
     def pool(self, *parts: Embedded) -> Tensor:
-        """The part that joins the tokens of all parts: `(b j d)`."""
+        """Joins the tokens of all parts: `(b j d)`."""
 
 
 class TokenLearner(EmbeddingSummarizer):
@@ -54,8 +54,8 @@ class TokenLearner(EmbeddingSummarizer):
 
     Args:
         dim: Width of a token, d.
-        num_tokens: Tokens that come out, j.
-        dropout: Share of the output that dropout zeroes in training, in [0, 1).
+        num_tokens: Summary tokens, j.
+        dropout: Dropout rate of the output, in [0, 1).
 
     Source: `S_j` of the paper; TokenLearner (arXiv 2106.11297) as used by TTM.
     """
@@ -91,9 +91,9 @@ class AttentionSummarizer(EmbeddingSummarizer):
 
     Args:
         dim: Width of a token, d; a multiple of num_heads.
-        num_tokens: Tokens that come out, j.
+        num_tokens: Summary tokens, j.
         num_heads: Attention heads.
-        dropout: Share of the output that dropout zeroes in training, in [0, 1).
+        dropout: Dropout rate of the output, in [0, 1).
 
     Raises:
         ValueError: dim is not a multiple of num_heads.

@@ -1,10 +1,10 @@
-"""Embeds tokens of which each has a few positions, without a large product for each position.
+"""Embeds tokens at several positions each, without a large product for each position.
 
-In the write a memory unit is the current, the past and the next one in turn, and its tokens
-x get another position p in each of these slots. What a summarizer makes of x + p begins with
-linear maps, and Linear(x + p) = Linear(x) + Linear(p): so the products of the tokens are
-taken once (`project`), those of the positions once for all units, and each slot adds the two
-(`embed`). That equals the summarizer's own `embed(x + p)`.
+In the write, a memory unit is the current, the past and the next unit in turn, and its tokens x
+get a different position p in each of these slots. A summarizer starts with linear maps of x + p,
+and Linear(x + p) = Linear(x) + Linear(p). So the products of the tokens are computed once
+(`project`), those of the positions once for all units, and each slot adds the two (`embed`).
+The result equals the summarizer's own `embed(x + p)`.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from lmttm.model.summarizers import AttentionSummarizer, Embedded, Summarizer, T
 
 
 class Projected(NamedTuple):
-    """What is left of tokens `(b n d)` to which positions will be added."""
+    """Projections of tokens `(b n d)` to which positions will be added."""
 
     products: tuple[Tensor, Tensor]  # of both linear maps, each (b n d)
     scales: tuple[Tensor, ...]  # for each slot LayerNorm's factor (b n 1), where there is one
@@ -27,9 +27,9 @@ class Projected(NamedTuple):
 class TokenLearnerSums:
     """Sums of tokens and positions for a `TokenLearner`.
 
-    Its LayerNorm stands before a linear map, and divides each sum x + p by one number. So the
-    map's weight takes over what LayerNorm subtracts and multiplies by, and the number, from
-    Var(x + p) = Var(x) + 2 Cov(x, p) + Var(p), is applied behind the product.
+    Its LayerNorm precedes a linear map and divides each sum x + p by its standard deviation. So
+    LayerNorm's mean and scale are folded into the map's weight, and the standard deviation, from
+    Var(x + p) = Var(x) + 2 Cov(x, p) + Var(p), is applied after the product.
 
     Args:
         summarizer: The summarizer; its weights are used, not copied.
@@ -49,7 +49,7 @@ class TokenLearnerSums:
         self.slots = [(F.linear(p, self.weight), self.value(p)) for p in places]
 
     def project(self, tokens: Tensor) -> Projected:
-        """Takes the products of tokens `(b n d)`."""
+        """Computes the products of tokens `(b n d)`."""
         centred = _centred(tokens)
         # For each token a product of its batch (b d) with its places in all slots (d s).
         dots = centred.transpose(0, 1) @ rearrange(self.places, "s n d -> n d s")
@@ -82,7 +82,7 @@ class AttentionSums:
         self.slots = list(zip(summarizer.key(places), without_bias, strict=True))
 
     def project(self, tokens: Tensor) -> Projected:
-        """Takes the products of tokens `(b n d)`."""
+        """Computes the products of tokens `(b n d)`."""
         return Projected(self.summarizer.embed(tokens), ())
 
     def embed(self, projected: Projected, slot: int) -> Embedded:
@@ -105,5 +105,5 @@ def make_sums(summarizer: Summarizer, places: Tensor) -> TokenLearnerSums | Atte
 
 
 def _centred(tokens: Tensor) -> Tensor:
-    """Tokens less the mean of each."""
+    """Tokens minus the mean of each."""
     return tokens - tokens.mean(dim=-1, keepdim=True)

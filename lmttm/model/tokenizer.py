@@ -58,10 +58,10 @@ class PatchTokenizer(Tokenizer):
         in_channels: Channels of a volume, c.
         dim: Width of a token, d.
         patch_size: Edge of a patch, in voxels.
-        stride: Distance of patches, in voxels; the paper's is patch_size, less lets them
-            overlap.
-        border: What happens where patches do not end with an axis: `crop` leaves the voxels
-            behind the last whole patch out (published), `pad` adds zeros on both sides.
+        stride: Distance between patches, in voxels; patch_size in the paper. Patches overlap
+            if it is smaller.
+        border: What happens if the patches do not fill an axis: `crop` drops the voxels after
+            the last whole patch (published), `pad` adds zeros on both sides.
 
     Source: pre-processing module of the paper, mode `3d`.
     """
@@ -92,7 +92,7 @@ class PatchTokenizer(Tokenizer):
 
         Returns:
             `(b D H W)`: in each voxel the sum of its patches' weights, each divided by the
-            voxels of a patch, so that the total stays; 0 where no patch reaches.
+            voxels of a patch, which keeps the total; 0 outside all patches.
         """
         side = round(weights.shape[2] ** 0.5)
         grid = rearrange(weights, "b t (h w) -> b 1 t h w", h=side)
@@ -114,7 +114,7 @@ class PatchTokenizer(Tokenizer):
         return [(max(first, 0), min(last, depth - 1)) for first, last in slabs]
 
     def _missing(self, edge: int) -> int:
-        """Voxels that an axis needs to end with a patch."""
+        """Voxels by which an axis must grow to be filled with patches."""
         return -(edge - self.patch_size) % self.stride
 
     def forward(self, volumes: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ class ResNetTokenizer(Tokenizer):
             then summed over its three colours.
 
     Raises:
-        InputError: The ImageNet weights are not at hand and can not be fetched.
+        InputError: The ImageNet weights are not cached and cannot be downloaded.
 
     Source: pre-processing module of the paper, mode `resnet18`. The published code has a
     stem for three channels, projects 512 channels where layer2 gives 128, and takes a view
@@ -185,7 +185,7 @@ class ResNetTokenizer(Tokenizer):
             url = ResNet18_Weights.IMAGENET1K_V1.url
             folder = f"{torch.hub.get_dir()}/checkpoints"
             raise InputError(
-                f"the ImageNet weights can not be fetched ({error}); set "
+                f"the ImageNet weights cannot be downloaded ({error}); set "
                 f"model.resnet_pretrained=false, or download {url} into {folder}"
             ) from None
         stem = nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
@@ -214,7 +214,7 @@ class ResNetTokenizer(Tokenizer):
         return tokens
 
     def slices(self, depth: int) -> list[tuple[int, int]]:
-        """The first and the last slice of each step, which are the same."""
+        """The first and the last slice of each step, which are the same slice."""
         return [(place, place) for place in range(depth)]
 
     def to_voxels(self, weights: Tensor, shape: torch.Size) -> Tensor:

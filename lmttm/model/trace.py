@@ -1,4 +1,4 @@
-"""What training and evaluation know of a model: how it is called, and what its run leaves."""
+"""What training and evaluation require of a model, and what its run returns."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Trace(NamedTuple):
-    """A model's answer, and how it came to it."""
+    """The result of a model's run."""
 
     logits: Tensor  # (b classes)
     step_logits: Tensor  # (b t classes): the classifier on each step's output tokens alone
@@ -35,11 +35,11 @@ class Classifier(nn.Module, ABC):
         """Classifies volumes and also returns the logits of each step and the final memory."""
 
     @abstractmethod
-    def remember(self, mean: Tensor, *, num_steps: int, sound: Tensor) -> None:
+    def remember(self, mean: Tensor, *, num_steps: int, finite: Tensor) -> None:
         """Carries memory over to the next batch, where a model does so; training only.
 
         Args:
             mean: The mean over a batch of its final memories `(k m d)`.
             num_steps: Steps that were taken, t.
-            sound: A truth value `()` on the device: whether the step was finite.
+            finite: A boolean tensor `()` on the device: whether the step was finite.
         """

@@ -1,4 +1,4 @@
-"""Write: one unit of the memory is made anew from what the step saw."""
+"""Write: a step replaces one unit of the memory."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ class SummarizingWrite(nn.Module):
         num_neighbours: Units that the step read, u.
         input_tokens: Input tokens of a step, n.
         output_tokens: Output tokens of a step, u * r.
-        make_summarizer: Number of tokens that come out -> a summarizer.
+        make_summarizer: Number of summary tokens -> a summarizer.
         positions: Whether a learned position table is added.
 
     Source: memory write of the paper, modes `TL` and `TL-MHA`.
@@ -49,7 +49,7 @@ class SummarizingWrite(nn.Module):
 
         Args:
             units: The u neighbours, current unit first, each `(b m d)`.
-            target: The unit that is replaced, `(b m d)`; the summary has no use for it.
+            target: The unit that is replaced, `(b m d)`; the summary does not use it.
             inputs: Input tokens of the step, `(b n d)`.
             outputs: Output tokens of the step, `(b u*r d)`.
 
@@ -62,12 +62,12 @@ class SummarizingWrite(nn.Module):
 
 
 class EraseAddWrite(nn.Module):
-    """Writes the next unit by erasing, then adding, as each output token says.
+    """Writes the next unit by erasing, then adding, as controlled by the output tokens.
 
-    `M_f <- M_f * prod_j (1 - w_j e_j) + sum_j w_j a_j`, where the output token o_j gives
-    the places w_j (softmax over the unit's tokens), what goes e_j (sigmoid) and what comes
-    a_j. A LayerNorm goes before the three: without it what is added grows with the outputs,
-    these grow with the memory, and so on. The position table of writes has no place here.
+    `M_f <- M_f * prod_j (1 - w_j e_j) + sum_j w_j a_j`, where each output token o_j determines
+    the weights w_j (softmax over the unit's tokens), the erase vector e_j (sigmoid) and the add
+    vector a_j. A LayerNorm precedes all three maps; without it, the added term grows with the
+    outputs, and the outputs grow with the memory. Positions are not used.
 
     Args:
         dim: Width of a token, d.
@@ -91,9 +91,9 @@ class EraseAddWrite(nn.Module):
         """Writes.
 
         Args:
-            units: The u neighbours; only the outputs say what they hold.
+            units: The u neighbours; not used.
             target: The unit that is changed, `(b m d)`.
-            inputs: Input tokens of the step; likewise.
+            inputs: Input tokens of the step; not used.
             outputs: Output tokens of the step, `(b j d)`.
 
         Returns:

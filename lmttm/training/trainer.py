@@ -214,17 +214,17 @@ class Trainer:
 
         limit = self.clip_norm or math.inf
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        sound = loss.isfinite() & norm.isfinite()
+        finite = loss.isfinite() & norm.isfinite()
         for buffer, old in zip(buffers, before, strict=True):
-            buffer.copy_(torch.where(sound, buffer, old))
+            buffer.copy_(torch.where(finite, buffer, old))
         self._unseen.append(_Step(len(self._losses) + 1, loss, norm, lr, chosen))
         if self.skips_unseen:
             # The fused optimizers read it, though `Optimizer` does not declare it.
-            self.optimizer.found_inf = (~sound).float()  # type: ignore[attr-defined]
+            self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
         else:
             self._look()
         self.optimizer.step()
-        self.model.remember(memory, num_steps=trace.step_logits.shape[1], sound=sound)
+        self.model.remember(memory, num_steps=trace.step_logits.shape[1], finite=finite)
         if self.averaged:
             self.averaged.update(self.model)
         self._losses.append(loss * len(chosen))
@@ -251,7 +251,7 @@ class Trainer:
         return share * towards(labels) + (1 - share) * towards(labels[partner])
 
     def _look(self) -> None:
-        """Waits for the steps taken so far, and raises `NotFinite` if one was not sound."""
+        """Waits for the steps taken so far, and raises `NotFinite` if one was not finite."""
         if not self._unseen:
             return
         numbers = torch.stack([torch.stack([step.loss, step.norm]) for step in self._unseen])

@@ -90,7 +90,7 @@ def test_every_combination_trains(tokenizer, memory, mdu, kind, layers, start):
     assert trace.memory.shape == (2, num_units, unit_tokens, 16)
     with torch.no_grad():
         mean, steps = trace.memory.mean(dim=0), trace.step_logits.shape[1]
-        model.remember(mean, num_steps=steps, sound=torch.tensor(True))
+        model.remember(mean, num_steps=steps, finite=torch.tensor(True))
         again = model.run(volumes).memory
         assert again.shape == trace.memory.shape
         if num_units:

@@ -80,7 +80,7 @@ def test_a_prediction_depends_on_its_volume_only(start):
     """
     model = tiny_model(f"model.memory_start={start}", "model.drop_r=0.5")
     volumes = torch.rand(32, 1, 28, 28, 28)
-    model.remember(torch.randn(4, 2, 16), num_steps=4, sound=torch.tensor(True))
+    model.remember(torch.randn(4, 2, 16), num_steps=4, finite=torch.tensor(True))
     model.eval()
     with torch.no_grad():
         alone = torch.cat([model(volumes[i : i + 1]) for i in range(32)])

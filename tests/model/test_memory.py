@@ -56,21 +56,21 @@ def test_starts():
 def test_carried_memory_is_the_mean_of_what_was_written():
     memory = initial()
     final = torch.rand(6, 3, 2, 4)
-    memory.store(final.mean(dim=0), num_steps=2, sound=YES)  # writes units 1 and 2
+    memory.store(final.mean(dim=0), num_steps=2, finite=YES)  # writes units 1 and 2
     assert not memory.carried_memory[0].any()
     torch.testing.assert_close(memory.carried_memory[1:], final[:, 1:].mean(dim=0))
-    memory.store(final.mean(dim=0), num_steps=9, sound=YES)
+    memory.store(final.mean(dim=0), num_steps=9, finite=YES)
     torch.testing.assert_close(memory.carried_memory, final.mean(dim=0))
 
 
 def test_a_mean_that_is_not_finite_is_not_carried():
     memory = initial()
-    memory.store(torch.ones(3, 2, 4), num_steps=3, sound=YES)
+    memory.store(torch.ones(3, 2, 4), num_steps=3, finite=YES)
     bad = torch.rand(3, 2, 4)
-    memory.store(bad, num_steps=3, sound=~YES)
+    memory.store(bad, num_steps=3, finite=~YES)
     assert torch.equal(memory.carried_memory, torch.ones(3, 2, 4))
     bad[0, 0, 0] = torch.inf
-    memory.store(bad, num_steps=3, sound=YES)
+    memory.store(bad, num_steps=3, finite=YES)
     assert torch.equal(memory.carried_memory, torch.ones(3, 2, 4))
 
 
@@ -78,7 +78,7 @@ def test_a_mean_that_is_not_finite_is_not_carried():
 def test_other_starts_carry_nothing(start):
     memory = initial(start)
     before = {k: v.clone() for k, v in memory.state_dict().items()}
-    memory.store(torch.ones(3, 2, 4), num_steps=3, sound=YES)
+    memory.store(torch.ones(3, 2, 4), num_steps=3, finite=YES)
     assert all(torch.equal(before[k], v) for k, v in memory.state_dict().items())
     assert memory(1).shape == (1, 3, 2, 4)
 
@@ -115,7 +115,7 @@ def test_carried_memory_stays_bounded(memory, noise):
         inputs = model.tokenizer(volumes)
         for _ in range(100):
             _, final = machine.walk(model.cell, inputs, model.initial_memory(2))
-            model.remember(final.mean(dim=0), num_steps=4, sound=YES)
+            model.remember(final.mean(dim=0), num_steps=4, finite=YES)
             sizes.append(model.initial_memory.carried_memory.abs().max())
     sizes = torch.stack(sizes)
     assert sizes.isfinite().all()

@@ -91,7 +91,7 @@ def test_weights_lie_under_the_key_model(saved):
 def test_carried_memory_is_saved_with_the_weights(tmp_path):
     config = load_config("demo.json", [*TINY, "model.memory_start=carried"])
     model = build_model(config)
-    model.remember(torch.rand(4, 2, 16), num_steps=4, sound=torch.tensor(True))
+    model.remember(torch.rand(4, 2, 16), num_steps=4, finite=torch.tensor(True))
     path = tmp_path / "best.pth"
     checkpoint.save(path, config=config, model=model, epoch=1, validation={})
     rebuilt, _ = checkpoint.load_run(tmp_path)
