@@ -22,7 +22,7 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-test: install lint
+test: install lint types
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The long form: 30 kills, all fuzzing, trainings of minutes. About half an hour.

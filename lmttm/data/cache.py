@@ -213,7 +213,7 @@ def _mapped(path: Path, check: Path, shape: tuple[int, ...]) -> NDArray[np.uint8
 def _checksum(volumes: NDArray[np.uint8]) -> str:
     value = 0
     for volume in volumes:
-        value = zlib.crc32(np.ascontiguousarray(volume), value)
+        value = zlib.crc32(np.ascontiguousarray(volume).data, value)
     return f"{value:08x}"
 
 

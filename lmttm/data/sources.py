@@ -84,10 +84,10 @@ def _table(images: torch.Tensor, volume: VolumeConfig) -> torch.Tensor | None:
     """What each byte becomes, where that is another byte."""
     grey = torch.arange(256)
     if volume.intensity == "masks":
-        high = int(images.max()) if len(images) else 255
-        if high in (0, 255) or len(images.unique()) > 2:
+        shape = int(images.max()) if len(images) else 255
+        if shape in (0, 255) or len(images.unique()) > 2:
             return None
-        return ((grey == high) * 255).to(torch.uint8)
+        return ((grey == shape) * 255).to(torch.uint8)
     if volume.window is None or volume.intensity in ("bytes", "each"):
         return None
     low, high = volume.window

@@ -27,8 +27,7 @@ def draw_splits(labels: Sequence[int], groups: Sequence[str]) -> list[str]:
     """
     everything = np.arange(len(labels))
     rest, test = folds(labels, groups, _TEST_PARTS)[0]
-    inner_labels, inner_groups = ([values[i] for i in rest] for values in (labels, groups))
-    _, val = folds(inner_labels, inner_groups, _VAL_PARTS)[0]
+    _, val = folds([labels[i] for i in rest], [groups[i] for i in rest], _VAL_PARTS)[0]
     names = np.full(len(everything), "train", dtype="U5")
     names[test] = "test"
     names[np.array(rest)[val]] = "val"
