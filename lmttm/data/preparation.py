@@ -157,6 +157,16 @@ def _box(edges: Shape, spacing: NDArray[np.float64], geometry: Geometry, name: s
     return Box(geometry.shape, centre / spacing - step * (shape - 1) / 2, step)
 
 
+def box_of(scan: Scan, geometry: Geometry, name: str = "the scan") -> Box:
+    """The box of the scan that `cut` takes, along D, H, W; in voxels of the scan."""
+    order = ["xyz".index(axis) for axis in geometry.axes]
+    depth, height, width = (scan.voxels.shape[axis] for axis in order)
+    plain = geometry.region == "cube" and not geometry.extent and not geometry.centre
+    if (depth, height, width) == geometry.shape and plain:
+        return Box(geometry.shape, np.zeros(3), np.ones(3))
+    return _box((depth, height, width), np.take(scan.spacing, order), geometry, name)
+
+
 def _lost(voxels: NDArray[Any], content: Content, box: Box) -> float:
     """Share of the foreground that lies outside the box."""
     step = stride(voxels.size, 100_000)

@@ -13,6 +13,19 @@ _SHEAR = 0.02  # cosine between two axes of a voxel that counts as perpendicular
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Where voxels lie.
+
+    Attributes:
+        shape: Voxels along i, j, k.
+        affine: `(4 4)`, from i, j, k to mm towards right, front and head.
+    """
+
+    shape: tuple[int, ...]
+    affine: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Scan:
     """A volume as a file holds it.
 
@@ -21,11 +34,15 @@ class Scan:
             and head where the file knows them.
         spacing: Edges of a voxel in mm, along x, y, z.
         notes: What was repaired or looks odd, as sentences.
+        affine: `(4 4)`, from x, y, z in voxels to mm; None where the file does not know it.
+        source: The grid of the file, before its axes were turned; likewise.
     """
 
     voxels: NDArray[Any]
     spacing: tuple[float, float, float]
     notes: tuple[str, ...] = ()
+    affine: NDArray[np.float64] | None = None
+    source: Grid | None = None
 
 
 def oriented(
@@ -62,7 +79,13 @@ def oriented(
         notes = (*notes, f"the axes of its voxels are {angle:.0f} degrees from perpendicular")
     spacing = lengths[np.argsort(turns[:, 0])]
     turned = nibabel.apply_orientation(voxels, turns)
-    return Scan(turned, (float(spacing[0]), float(spacing[1]), float(spacing[2])), notes)
+    return Scan(
+        turned,
+        (float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        notes,
+        affine @ nibabel.inv_ornt_aff(turns, voxels.shape),
+        Grid(voxels.shape, np.asarray(affine, dtype=np.float64)),
+    )
 
 
 def rescaled(stored: NDArray[Any], slope: float, offset: float) -> NDArray[Any]:

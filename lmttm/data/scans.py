@@ -1,6 +1,7 @@
 """Finds and reads scans: files of many formats, folders of DICOM slices."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def read(path: Path) -> Scan:
         raise InputError(f"{path} must hold real numbers, got {voxels.dtype}")
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).any():
         raise InputError(f"{path} holds no finite voxel")
-    return Scan(voxels, scan.spacing, scan.notes)
+    return replace(scan, voxels=voxels)
 
 
 def _read(path: Path) -> Scan:

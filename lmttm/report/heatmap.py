@@ -54,26 +54,16 @@ def draw(
     for panel in panels.flat[len(shown) :]:
         panel.set_axis_off()
     above.colorbar(image, ax=panels, shrink=0.8, label="attention of the reads, 1: its largest")
-    answer_plots(below.subplots(1, 4, width_ratios=(1.2, 1.2, 1.2, 0.8)), found, class_names)
+    first, *others = below.subplots(1, 4, width_ratios=(1.2, 1.2, 1.2, 0.8))
+    _running(first, found, class_names)
+    effect_plots(others, found, class_names)
     return figure
 
 
-def answer_plots(
-    panels: Sequence["Axes"], found: Any, class_names: Sequence[str], *, size: float = 9
-) -> None:
-    """Draws into four panels how the answer formed and what it hung on.
-
-    Args:
-        panels: For the probabilities, the attention, the slabs and the units.
-        found: As for `draw`.
-        class_names: The names of the classes.
-        size: Of the titles, in points.
-    """
-    steps = np.arange(1, len(found.running) + 1)
-    answer = int(np.argmax(found.probabilities))
+def _running(panel: "Axes", found: Any, class_names: Sequence[str]) -> None:
     for number, name in enumerate(class_names):
-        panels[0].plot(
-            steps,
+        panel.plot(
+            range(1, len(found.running) + 1),
             found.running[:, number],
             marker="o",
             ms=3,
@@ -82,39 +72,56 @@ def answer_plots(
             linestyle=dash_of(number),
         )
     chance = 1 / len(class_names)
-    panels[0].axhline(chance, color="grey", linewidth=1, linestyle=":", label="chance")
-    panels[0].set_title("probability of each class\nafter each slab", fontsize=size)
-    panels[0].set_ylabel("probability", fontsize=size)
+    panel.axhline(chance, color="grey", linewidth=1, linestyle=":", label="chance")
+    panel.set_title("probability of each class\nafter each slab", fontsize=9)
+    panel.set_ylabel("probability", fontsize=9)
+    _along_steps(panel, len(found.running))
+
+
+def effect_plots(panels: Sequence["Axes"], found: Any, class_names: Sequence[str]) -> None:
+    """Draws into three panels what the answer hung on.
+
+    Args:
+        panels: For the attention, the slabs and the units.
+        found: As for `draw`.
+        class_names: The names of the classes.
+    """
+    shares, slabs, units = panels
+    steps = np.arange(1, len(found.running) + 1)
     bottom = np.zeros(len(steps))
     for number, name in enumerate(unit_names(found.shares.shape[1] - 1)):
         colour = colour_of(number)
-        panels[1].bar(steps, found.shares[:, number], bottom=bottom, color=colour, label=name)
+        shares.bar(steps, found.shares[:, number], bottom=bottom, color=colour, label=name)
         bottom += found.shares[:, number]
-    panels[1].set_title(
-        "what the reads attended to:\nmemory units or the slab itself", fontsize=size
-    )
-    panels[1].set_ylabel("share of the attention", fontsize=size)
+    shares.set_title("what the reads attended to:\nmemory units or the slab itself", fontsize=9)
+    shares.set_ylabel("share of the attention", fontsize=9)
+    _along_steps(shares, len(steps))
+    answer = int(np.argmax(found.probabilities))
     whole = found.probabilities[answer]
-    name = short(class_names[answer])
-    _without(panels[2], steps.tolist(), found.without_step[:, answer], whole)
-    panels[2].set_title(f"probability of {name}\nif one slab is empty", fontsize=size)
-    units = unit_names(len(found.without_unit))[:-1]
-    _without(panels[3], units, found.without_unit[:, answer], whole)
-    panels[3].set_title("... if one memory\nunit reads as zeros", fontsize=size)
-    if not units:
-        panels[3].text(0.5, 0.5, "no memory", ha="center", transform=panels[3].transAxes)
-        panels[3].set_xticks([])
-    for panel in panels[:3]:
-        panel.set_xlabel("slab (step)", fontsize=size)
-        panel.set_xlim(0.4, len(steps) + 0.6)
-        panel.locator_params(axis="x", integer=True)
-    for panel in panels:
-        panel.set_ylim(0, 1.02)
-        panel.tick_params(labelsize=8)
-    for panel in panels[:3]:
-        handles = panel.get_legend_handles_labels()[0]
-        if len(handles) <= 12:
-            panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    _without(slabs, steps.tolist(), found.without_step[:, answer], whole)
+    slabs.set_title(
+        f"probability of {short(class_names[answer])}\nif one slab is empty", fontsize=9
+    )
+    _along_steps(slabs, len(steps))
+    names = unit_names(len(found.without_unit))[:-1]
+    _without(units, names, found.without_unit[:, answer], whole)
+    units.set_title("... if one memory\nunit reads as zeros", fontsize=9)
+    units.set_ylim(0, 1.02)
+    units.tick_params(labelsize=8)
+    if not names:
+        units.text(0.5, 0.5, "no memory", ha="center", transform=units.transAxes)
+        units.set_xticks([])
+
+
+def _along_steps(panel: "Axes", num_steps: int) -> None:
+    """What panels have in common that run along the steps and show shares."""
+    panel.set_xlabel("slab (step)", fontsize=9)
+    panel.set_xlim(0.4, num_steps + 0.6)
+    panel.set_ylim(0, 1.02)
+    panel.locator_params(axis="x", integer=True)
+    panel.tick_params(labelsize=8)
+    if len(panel.get_legend_handles_labels()[0]) <= 12:
+        panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 
 
 def _without(panel: "Axes", names: list[Any], left: np.ndarray, whole: float) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from lmttm.data.dataset import Split
+from lmttm.data.placement import Placement
 from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import Explanation
 from lmttm.report import heatmap, sheet, text
+from lmttm.report.explain_page import ExplainedVolume, explain_page
+from lmttm.report.nifti import heat_nifti
 from lmttm.report.score_figure import scores as draw_scores
 from lmttm.report.style import save
 from lmttm.report.tensorboard import TensorBoard
-from lmttm.storage import write_text
+from lmttm.storage import whole_file, write_text
 
 
 @dataclass(frozen=True)
@@ -135,33 +137,37 @@ def write_answers(folder: Path, answers: Answers) -> None:
 def write_explanation(
     folder: Path,
     name: str,
-    volume: np.ndarray,
-    explanation: Explanation[np.ndarray],
-    slabs: Sequence[tuple[int, int]],
-    class_names: tuple[str, ...],
+    explained: ExplainedVolume,
     label: int | None,
+    place: Placement | None,
+    command: str,
 ) -> Explained:
-    """Writes two pictures and an animation.
+    """Writes a page, pictures, an animation and, for a scan, its heat map as NIfTI.
 
     Args:
         folder: Where to.
         name: Of the volume, and of the files.
-        volume: `(D H W)` uint8.
-        explanation: As arrays without the axis b.
-        slabs: The first and last slice of each step.
-        class_names: The names of the classes.
+        explained: The volume and its explanation.
         label: The true class, where it is known.
+        place: Where the volume lies in the scan that it was made of; None for one of a split.
+        command: What repeats the explanation.
 
     Returns:
         The explanation with its title and files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    predicted = class_names[int(explanation.probabilities.argmax())]
-    truth = f"label {class_names[label]}, " if label is not None else ""
-    title = f"{name}: {truth}predicted {predicted}"
-    files = [folder / f"{name}{end}" for end in (".png", "-tokens.png", ".gif")]
+    volume, found, names = explained.volume, explained.found, explained.class_names
+    truth = f"label {names[label]}, " if label is not None else ""
+    title = f"{name}: {truth}predicted {names[int(found.probabilities.argmax())]}"
     above = f"{folder.parent.name}: {name}, {truth}".rstrip(", ")
-    save(files[0], heatmap.draw(volume, explanation, slabs, class_names, above))
-    save(files[1], heatmap.draw_tokens(volume, explanation, above))
-    heatmap.animate(files[2], volume, explanation, slabs, class_names, above)
-    return Explained(title, explanation, files)
+    ends = (".html", ".png", "-tokens.png", ".gif")
+    files = [folder / f"{name}{end}" for end in ends]
+    write_text(files[0], explain_page(explained, title=above, commands=[command]))
+    save(files[1], heatmap.draw(volume, found, explained.slabs, names, above))
+    save(files[2], heatmap.draw_tokens(volume, found, above))
+    heatmap.animate(files[3], volume, found, explained.slabs, names, above)
+    if place is not None:
+        files.append(folder / f"{name}-heat.nii.gz")
+        with whole_file(files[-1]) as temporary:
+            temporary.write_bytes(heat_nifti(found.attention, place))
+    return Explained(title, found, files)

@@ -21,21 +21,20 @@ from lmttm.config.files import load_config, overridden_keys
 from lmttm.config.schema import Config, differences, is_own
 from lmttm.config.volume import VolumeConfig
 from lmttm.data.dataset import Dataset, Split, prepare
-from lmttm.data.preparation import geometry_of, intensity_of, load_volume, volume_of
+from lmttm.data.placement import prepared
+from lmttm.data.preparation import geometry_of, intensity_of, volume_of
 from lmttm.data.scans import find_scans
 from lmttm.data.sources import class_names_of, load_dataset
 from lmttm.data.statistics import Statistics
-from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.evaluation import metrics
-from lmttm.evaluation.explanation import explain, of_volume
-from lmttm.model.machine import LMTTM
-from lmttm.runs import card, checkpoint, export, pretrained, results
+from lmttm.runs import card, checkpoint, export, pages, pretrained, results
 from lmttm.runs.agreement import agreed
 from lmttm.runs.checkpoint import BEST, Checkpoint
+from lmttm.runs.explainer import Explainer
 from lmttm.runs.folder import CONFIG
 from lmttm.runs.predictor import predict, with_user
-from lmttm.storage import printable
+from lmttm.storage import printable, write_text
 
 log = logging.getLogger("lmttm")
 
@@ -185,6 +184,8 @@ class Run:
         }
         scores = results.Scores(found, labels, probabilities, dataset.class_names)
         results.write_scores(self.folder / split, scores, chosen)
+        page = pages.report(scores, dataset, self.members, self.names)
+        write_text(self.folder / split / "report.html", page)
         return scores
 
     def predict(self, paths: Sequence[str | Path], *, progress: bool = False) -> results.Answers:
@@ -248,34 +249,29 @@ class Run:
             InputError: Not just one of path and index is given, there is no such volume, or
                 the model is not a machine with steps and memory.
         """
-        config = self.config
         if len(self.members) > 1:
             raise InputError(f"only a single run can be explained, got {', '.join(self.names)}")
         if (path is None) == (index is None):
             raise InputError("explain needs either a path or the index of a volume")
-        device = pick_device(config.device)
-        make_deterministic(config.seed)
-        label = None
+        explainer = self.explainer()
+        label, place = None, None
         if path is not None:
-            volume = torch.from_numpy(load_volume(path, config))
+            scan = prepared(Path(path), geometry_of(self.config), intensity_of(self.config))
+            shown, place = explainer(scan.volume, scan.notes), scan.place
             name = printable(Path(path).name.split(".")[0]) or "input"
+            chosen = f"--input {printable(path)}"
         else:
-            volume, label = _volume(self.dataset().splits[split], index or 0)
-            name = f"{split}-{index}"
-        model = self.members[0].build().to(device)
-        if not isinstance(model, LMTTM):
-            kind = config.model.model
-            raise InputError(f"explain follows steps and memory; model.model={kind} has neither")
-        single = of_volume(explain(model, prepare(volume[None].to(device), config)), 0)
+            stored, label = _volume(self.dataset().splits[split], index or 0)
+            shown, name = explainer(stored.numpy()), f"{split}-{index}"
+            chosen = f"--index {index}" + (f" --split {split}" if split != "test" else "")
+        command = f"python tools/explain.py {self.folder} {chosen}"
         return results.write_explanation(
-            self.folder / "explain",
-            name,
-            volume.numpy(),
-            single,
-            model.tokenizer.slices(len(volume)),
-            self.class_names,
-            label,
+            self.folder / "explain", name, shown, label, place, command
         )
+
+    def explainer(self) -> Explainer:
+        """What explains volumes one by one, with the model of the (first) run."""
+        return Explainer(self.members[0], self.config)
 
     def export(self) -> results.Exported:
         """Writes ONNX, the pre-processing and a model card to `<folder>/export`.

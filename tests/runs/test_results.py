@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 
 from lmttm.data.dataset import Split
+from lmttm.data.placement import Placement
+from lmttm.data.scan import Grid
 from lmttm.evaluation.explanation import Explanation
+from lmttm.report.explain_page import ExplainedVolume
 from lmttm.runs import results
 
 CLASSES = ("normal", 'other, "quoted"')
@@ -74,7 +77,8 @@ def test_answers_become_two_tables(tmp_path):
 
 
 @pytest.mark.parametrize(("label", "title"), [(0, "label normal, "), (None, "")])
-def test_an_explanation_becomes_pictures(tmp_path, label, title):
+@pytest.mark.parametrize("placed", [True, False])
+def test_an_explanation_becomes_a_page_pictures_and_a_heat_map(tmp_path, label, title, placed):
     rng = np.random.default_rng(0)
     maps = rng.random((6, 4, 4, 4))
     explanation = Explanation(
@@ -89,12 +93,15 @@ def test_an_explanation_becomes_pictures(tmp_path, label, title):
         unit_effects=rng.normal(size=3),
     )
     volume = rng.integers(0, 256, (4, 4, 4), dtype=np.uint8)
-    found = results.write_explanation(
-        tmp_path / "explain", "test-3", volume, explanation, [(0, 1), (2, 3)], CLASSES, label
-    )
+    shown = ExplainedVolume(volume, explanation, maps[0], [(0, 1), (2, 3)], CLASSES)
+    place = Placement(Grid((8, 8, 8), np.eye(4)), np.diag([0.5, 0.5, 0.5, 1])) if placed else None
+    found = results.write_explanation(tmp_path / "explain", "test-3", shown, label, place, "cmd")
     assert found.title == f"test-3: {title}predicted {CLASSES[1]}"
     assert found.explanation is explanation
-    assert {path.name for path in found.files} == {"test-3.png", "test-3-tokens.png", "test-3.gif"}
-    for path in found.files:
+    names = ["test-3.html", "test-3.png", "test-3-tokens.png", "test-3.gif"]
+    names += ["test-3-heat.nii.gz"] if placed else []
+    assert [path.name for path in found.files] == names
+    assert all(path.is_file() for path in found.files)
+    for path in found.files[1:4]:
         with Image.open(path) as picture:
             assert min(picture.size) > 50

@@ -1,0 +1,113 @@
+"""The pages of a run: what report.html says about its configuration and its protocol."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lmttm.config.schema import Config
+from lmttm.data.dataset import Dataset
+from lmttm.report.report_page import report_page
+from lmttm.runs.checkpoint import Checkpoint
+from lmttm.runs.folder import LOG
+from lmttm.runs.results import Scores
+
+_LIMITS = (
+    "The scores are of one split of one data set. Scans of another hospital, device or protocol "
+    "may be classified worse, and nothing here shows by how much.",
+    "Intervals say what another draw of volumes would change, not what another training would; "
+    "repeat the training with several seeds to see that.",
+    "A probability is the model's, for data like those it was trained on. See the reliability "
+    "plot for how far it can be taken at its word.",
+)
+
+
+def report(
+    scores: Scores, dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]
+) -> str:
+    """Builds report.html.
+
+    Args:
+        scores: Of the split.
+        dataset: The data set.
+        members: The checkpoints that were scored.
+        names: The names of their runs.
+
+    Returns:
+        HTML.
+    """
+    config, split = members[0].config, dataset.splits[scores.metrics["split"]]
+    return report_page(
+        title=f"{' + '.join(names)}: {dataset.name}, {split.name} split, {len(split)} volumes",
+        facts=_facts(dataset, members, names),
+        protocol=_protocol(scores.metrics, config, len(members)),
+        scores=scores.metrics,
+        history=_history(config.run_dir) if len(members) == 1 else [],
+        labels=scores.labels,
+        probabilities=scores.probabilities,
+        images=split.images.numpy(),
+        class_names=scores.class_names,
+        volume_names=[f"{split.name} #{index}" for index in range(len(split))],
+        limits=_LIMITS,
+        commands=_commands(config, names, scores.metrics),
+        comparable=split.name == "test" and config.size == 28,
+    )
+
+
+def _facts(dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]) -> dict[str, str]:
+    config, train = members[0].config, members[0].config.train
+    counts = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
+    changes = [f"{key} {value}" for key, value in config.augment.model_dump().items() if value]
+    return {
+        "data set": f"{dataset.name}, volumes of {config.size}^3 voxels",
+        "volumes": counts,
+        "classes": ", ".join(dataset.class_names),
+        "model": config.model.in_words,
+        "runs": ", ".join(names),
+        "seeds": ", ".join(str(member.config.seed) for member in members),
+        "weights of epoch": ", ".join(str(member.epoch) for member in members),
+        "training": f"{train.optimizer}, learning rate {train.lr:g} ({train.schedule}), weight "
+        f"decay {train.weight_decay:g}, batches of {config.batch_size}, {train.precision}",
+        "augmentation": ", ".join(changes) or "none",
+    }
+
+
+def _protocol(scores: dict[str, Any], config: Config, num_members: int) -> list[str]:
+    chosen = {
+        "best": "The weights are those of the epoch with the best validation AUC.",
+        "last": "The weights are those of the last epoch; no epoch was chosen.",
+    }
+    texts = [
+        chosen[config.train.keep],
+        f"All {scores['n']} volumes of the {scores['split']} split were scored once, in file "
+        "order, in fp32, without augmentation.",
+        "ACC and AUC follow MedMNIST's evaluator.",
+    ]
+    if config.test_flips:
+        texts.append("The logits are averaged over mirrored volumes.")
+    if num_members > 1:
+        texts.append(f"The probabilities are the mean of {num_members} runs.")
+    if scores.get("temperature") and set(scores["temperature"]) != {1.0}:
+        fitted = ", ".join(f"{value:.3f}" for value in scores["temperature"])
+        texts.append(f"The logits are divided by a temperature fitted on validation: {fitted}.")
+    if "interval" in scores:
+        texts.append("Intervals are 95 % bootstrap intervals over the volumes (1000 resamples).")
+    return texts
+
+
+def _history(folder: Path) -> list[dict[str, Any]]:
+    """The records of the epochs; none for shipped weights, whose folder has no log."""
+    try:
+        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+    except (OSError, ValueError):
+        return []
+
+
+def _commands(config: Config, names: Sequence[str], scores: dict[str, Any]) -> list[str]:
+    """What trains and scores the run again, from its own complete configuration."""
+    folder = Path(config.output_dir)
+    options = "" if scores["split"] == "test" else f" --split {scores['split']}"
+    train = [f"python train.py {folder / name / 'config.json'} --replace" for name in names]
+    runs = f" --runs {' '.join(names)}" if len(names) > 1 else ""
+    return [*train, f"python predict.py {folder / names[0] / 'config.json'}{options}{runs}"]

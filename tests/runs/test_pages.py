@@ -1,0 +1,40 @@
+"""What a report says about a run."""
+
+import numpy as np
+import pytest
+
+from lmttm.config.files import load_config
+from lmttm.data import phantoms
+from lmttm.data.sources import load_dataset
+from lmttm.evaluation import metrics
+from lmttm.runs import pages
+from lmttm.runs.checkpoint import Checkpoint
+from lmttm.runs.results import Scores
+from tests.conftest import TINY
+
+
+@pytest.mark.parametrize("names", [("one",), ("one", "two")])
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, names, keep):
+    monkeypatch.setattr(phantoms, "SPLITS", {"train": 8, "val": 4, "test": 6})
+    overrides = [*TINY, f"train.keep={keep}", f"output_dir={tmp_path}"]
+    members = [
+        Checkpoint(
+            load_config("demo.json", [*overrides, f"seed={seed}", f"train.name={name}"]),
+            *({}, 7, {}, {}, {}),
+        )
+        for seed, name in enumerate(names)
+    ]
+    dataset = load_dataset(members[0].config)
+    labels = dataset.splits["val"].labels.numpy()
+    found = {"dataset": dataset.name, "split": "val", **metrics.score(labels, np.eye(2)[labels])}
+    found |= {"interval": metrics.intervals(labels, np.eye(2)[labels], 10), "temperature": [2.0]}
+    scores = Scores(found, labels, np.eye(2)[labels], dataset.class_names)
+    html = pages.report(scores, dataset, members, names)
+    for text in (
+        *("8 train, 4 val, 6 test", "lmttm, 4 x 2 memory tokens, dim 16", "All 4 volumes"),
+        *(" + ".join(names), "28^3", "val #", "--split val", "on validation: 2.000"),
+    ):
+        assert text in html
+    assert ("best validation AUC" in html) == (keep == "best")
+    assert ("mean of 2 runs" in html) == ("--runs one two" in html) == (len(names) == 2)
