@@ -1,4 +1,4 @@
-"""What a training would show too late is said before its first step."""
+"""Checks before the first step of a training what it would otherwise reveal too late."""
 
 import logging
 
@@ -27,7 +27,7 @@ def check(config: Config, dataset: Dataset, model: nn.Module) -> None:
         model: The model that it builds.
 
     Raises:
-        InputError: Batch norm would get a single value.
+        InputError: Batch norm would receive a single value.
     """
     _check_batch_norm(config, len(dataset.splits["train"]), model)
     _check_classes(config, dataset)
@@ -35,7 +35,7 @@ def check(config: Config, dataset: Dataset, model: nn.Module) -> None:
 
 
 def _check_batch_norm(config: Config, num_volumes: int, model: nn.Module) -> None:
-    """Where a volume is one patch, batch norm sees one value for each volume."""
+    """If a volume is one patch, batch norm receives one value per volume."""
     if not isinstance(model, LMTTM) or not any(
         isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.tokenizer.modules()
     ):

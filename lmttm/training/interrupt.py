@@ -1,4 +1,4 @@
-"""A training that is asked to stop: Ctrl-C, or the signal of a scheduler."""
+"""Stops a training cleanly on Ctrl-C or on a scheduler's signal."""
 
 import contextlib
 import signal
@@ -11,7 +11,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(RunError):
-    """The run was asked to stop and has saved its state; the exit code names the signal."""
+    """A signal stopped the run, which has saved its state; the exit code names the signal."""
 
     def __init__(self, number: int, text: str) -> None:
         super().__init__(text)
@@ -20,12 +20,12 @@ class Interrupted(RunError):
         self.exit_code = 128 + number
 
     def with_hint(self, hint: str) -> "Interrupted":
-        """The same with a hint how to continue."""
+        """The same error with a hint on how to continue."""
         return Interrupted(self.number, f"{self}; {hint}")
 
 
 class Interruption:
-    """Whether a signal to stop has come.
+    """Whether a signal to stop has arrived.
 
     Attributes:
         signal: The signal's number, or None.
@@ -36,10 +36,10 @@ class Interruption:
 
 @contextlib.contextmanager
 def interruption() -> Iterator[Interruption]:
-    """Notes SIGINT and SIGTERM instead of dying of them, so that the step can be finished.
+    """Records SIGINT and SIGTERM instead of exiting, so that the current step can finish.
 
-    A second signal acts as ever. Outside the main thread, where signals do not arrive,
-    nothing is changed.
+    A second signal has its usual effect. Outside the main thread, where signals do not arrive,
+    nothing changes.
     """
     state = Interruption()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""From a configuration to what trains it: `auto` resolved, the trainer built."""
+"""From a configuration to its trainer: resolves `auto` and builds the parts."""
 
 import logging
 import math
@@ -58,16 +58,16 @@ def schedule_of(config: Config, num_volumes: int) -> Callable[[int], float]:
 
 
 def warn_of_jump(begun: Config, config: Config, num_volumes: int, step: int) -> None:
-    """Warns where a resumed run goes on with another learning rate than it stopped with.
+    """Warns if a resumed run continues with another learning rate than it stopped with.
 
-    A cosine ends at the last epoch that is planned. With more epochs its rate rises at once; a
-    warm-up that is a share of all steps grows likewise.
+    A cosine ends at the last planned epoch. With more epochs, its rate jumps up; so does the
+    length of a warm-up that is a share of all steps.
 
     Args:
         begun: The configuration with which the run was saved.
-        config: The one with which it goes on.
+        config: The configuration with which it continues.
         num_volumes: Volumes of the training split.
-        step: Steps that are done, over all epochs.
+        step: Steps done, over all epochs.
     """
     before, after = (schedule_of(c, num_volumes)(step) for c in (begun, config))
     if not math.isclose(before, after):

@@ -21,19 +21,19 @@ from lmttm.storage import write_text
 from lmttm.training.averaging import Average
 from lmttm.training.compiled import Compiled
 
-# On a GPU the host looks at the losses only this often, so that it never holds the GPU up.
-_LOOK_EVERY = 50
+# On a GPU, the host checks the losses only every so many steps, so that the GPU never waits for it.
+_CHECK_EVERY = 50
 
 
 def shuffling(seed: int, epoch: int) -> torch.Generator:
-    """The generator that shuffles an epoch: another one for each seed and each epoch."""
-    # Mixed down to 32 bits, since torch's generator on the CPU ignores the others.
+    """The generator that shuffles an epoch; each seed and epoch has its own."""
+    # Mixed down to 32 bits, because torch's generator on the CPU ignores the others.
     mixed = np.random.SeedSequence((seed, epoch)).generate_state(1)[0]
     return torch.Generator().manual_seed(int(mixed))
 
 
 class NotFinite(RunError):
-    """A loss or a gradient norm that is not finite; `write` keeps what led to it."""
+    """A loss or a gradient norm that is not finite; `write` saves the circumstances."""
 
     def __init__(self, **fault: Any) -> None:
         self.fault = fault
@@ -53,7 +53,7 @@ class NotFinite(RunError):
 
 
 class _Step(NamedTuple):
-    """What is known of a step once the device has done it."""
+    """A step whose numbers the host may not have checked yet."""
 
     number: int  # within its epoch, from 1
     loss: Tensor  # mean over the volumes
@@ -63,7 +63,7 @@ class _Step(NamedTuple):
 
 
 class Trainer:
-    """Trains a model on a split; can stop behind any step and go on there, bit for bit.
+    """Trains a model on a split; can stop after any step and resume there, bit for bit.
 
     A step whose loss or gradient is not finite changes neither weights nor optimizer nor
     buffers (carried memory, statistics of batch norm), and stops the training: at once, or on
@@ -146,13 +146,13 @@ class Trainer:
 
     @property
     def model_to_keep(self) -> nn.Module:
-        """What is validated and kept: the averaged model where there is one."""
+        """The model that is validated and kept: the averaged one if there is one."""
         return self.averaged.module if self.averaged else self.model
 
     def train_epoch(
         self, after_step: Callable[[], bool] = lambda: False, *, progress: bool = False
     ) -> float | None:
-        """Goes on to the end of the epoch.
+        """Trains to the end of the epoch.
 
         Args:
             after_step: Called after each step; True stops the training there.
@@ -182,7 +182,7 @@ class Trainer:
         ) as bar:
             for number in range(done, len(order)):
                 self._step(order[number], self.lr_at(self.epoch * len(order) + number))
-                if len(self._unseen) == _LOOK_EVERY:
+                if len(self._unseen) == _CHECK_EVERY:
                     self._look()
                 bar.set_postfix(loss=f"{self._last_finite:.4f}", refresh=False)
                 bar.update()
@@ -230,7 +230,7 @@ class Trainer:
         self._losses.append(loss * len(chosen))
 
     def _weight(self, labels: Tensor) -> Tensor | int:
-        """What the volumes of a batch weigh together: their number, if classes weigh the same."""
+        """The total weight of a batch: its number of volumes if all classes weigh the same."""
         return len(labels) if self.class_weights is None else self.class_weights[labels].sum()
 
     def _loss(self, logits: Tensor, labels: Tensor, mixing: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -251,7 +251,7 @@ class Trainer:
         return share * towards(labels) + (1 - share) * towards(labels[partner])
 
     def _look(self) -> None:
-        """Waits for the steps taken so far, and raises `NotFinite` if one was not finite."""
+        """Waits for the steps taken so far and raises `NotFinite` if one was not finite."""
         if not self._unseen:
             return
         numbers = torch.stack([torch.stack([step.loss, step.norm]) for step in self._unseen])
@@ -295,7 +295,7 @@ class Trainer:
 
 
 def _with_options_of(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-    """A saved state with the options of this optimizer, such as `fused` on another device."""
+    """A saved state with the present optimizer's options, such as `fused` on another device."""
     own = optimizer.state_dict()["param_groups"]
     groups = [
         saved | {name: value for name, value in group.items() if name != "params"}
