@@ -34,6 +34,22 @@ def _own_cache(tmp_path_factory):
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(autouse=True)
+def _plain_pictures(request, monkeypatch):
+    """Pictures are drawn without their layout, which takes seconds; tests/report sees all of it."""
+    if "report" in request.path.parts:
+        return
+    from matplotlib.figure import Figure
+
+    real = Figure.savefig
+
+    def savefig(figure, *arguments, **settings):
+        figure.set_layout_engine("none")
+        return real(figure, *arguments, **settings | {"dpi": 40, "bbox_inches": None})
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+
+
 @pytest.fixture
 def real_root() -> Path:
     """The folder of the real AdrenalMNIST3D files; skips the test where it is not."""

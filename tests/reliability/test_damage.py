@@ -17,18 +17,30 @@ from lmttm.errors import InputError
 from lmttm.runs import checkpoint
 from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS
 from lmttm.training.trainer import Trainer
+from tests.reliability.conftest import SETTINGS
+
+FEWER = {"train": 48, "val": 20, "test": 20}
 
 
 @pytest.fixture(autouse=True)
 def _fewer_phantoms(monkeypatch):
-    monkeypatch.setattr(phantoms, "SPLITS", {"train": 48, "val": 20, "test": 20})
+    monkeypatch.setattr(phantoms, "SPLITS", FEWER)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a run of two epochs; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phantoms, "SPLITS", FEWER)
+        assert train.main([*SETTINGS, f"output_dir={folder}"]) == 0
+    return folder / "demo"
 
 
 @pytest.fixture
-def run_dir(command, tmp_path):
-    """The folder of a run of two epochs that is done."""
-    assert train.main(command) == 0
-    return tmp_path / "demo"
+def run_dir(tmp_path, trained):
+    """A copy of the folder of a run that is done."""
+    return shutil.copytree(trained, tmp_path / "demo")
 
 
 def flip_a_bit(path):
