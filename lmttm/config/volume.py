@@ -10,6 +10,8 @@ AXES = tuple("".join(order) for order in itertools.permutations("xyz"))
 
 def _numbers(value: Any) -> Any:
     """`volume.window=-160,240` on the command line is the list [-160.0, 240.0]."""
+    if value == "None":
+        return None
     if isinstance(value, str) and "," in value:
         try:
             return [float(part) for part in value.split(",")]

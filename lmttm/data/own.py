@@ -146,6 +146,37 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
     return Dataset(str(folder), listed.class_names, result, volume)
 
 
+def check_own(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
+    """Reads every scan of a set and reports all faults; nothing is refused.
+
+    Args:
+        config: Names the folder of the tables.
+
+    Returns:
+        What was found, and the number of scans of each class by split.
+
+    Raises:
+        InputError: It is not a folder of tables, or the tables cannot be used.
+    """
+    folder = Path(config.dataset_name)
+    if not folder.is_dir():
+        raise InputError(f"only a folder with tables can be checked, got {folder}")
+    listed = list_own(folder, config)
+    cache = Cache(folder_of(config.cache))
+    found = summaries_of(listed.entries, geometry_of(config), cache)
+    known = [summary if isinstance(summary, Summary) else None for summary in found]
+    findings = check(listed.entries, listed.labels, listed.class_names, known)
+    findings.unreadable = [text for text in found if isinstance(text, str)]
+    counts = {
+        split: {
+            name: sum(listed.labels[index] == number for index in listed.chosen(split))
+            for number, name in enumerate(listed.class_names)
+        }
+        for split in SPLITS
+    }
+    return findings, counts
+
+
 def _tell(findings: Findings, config: Config, *, full: bool) -> None:
     """Refuses leaks, and warns of what else was found."""
     if findings.leaks and config.leaks == "refuse":

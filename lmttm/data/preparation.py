@@ -12,6 +12,7 @@
    0..255. Which window is settled on the training split (`content.py`) and stored in the run.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,9 @@ from lmttm.data.content import (
 )
 from lmttm.data.resampling import Box, resampled
 from lmttm.data.scan import Scan
-from lmttm.data.scans import read
+from lmttm.data.scans import find_scans, read
 from lmttm.errors import InputError
+from lmttm.storage import printable
 
 Shape = tuple[int, int, int]
 LARGEST_LOSS = 0.3  # share of the foreground outside the region that is worth a warning
@@ -273,6 +275,30 @@ def load_volume(path: str | Path, config: Config) -> NDArray[np.uint8]:
         InputError: The scan cannot be used.
     """
     return volume_of(Path(path), geometry_of(config), intensity_of(config))[0]
+
+
+def prepare_all(
+    paths: Sequence[str | Path], config: Config
+) -> tuple[dict[str, NDArray[np.uint8]], dict[str, tuple[str, ...]], dict[str, str]]:
+    """Prepares scans as `load_volume` does; one that cannot be used stops none of the others.
+
+    Args:
+        paths: Scans, or folders of scans.
+        config: The configuration of a run.
+
+    Returns:
+        By the path of each scan its volume and what is worth a warning, and for each other why
+        it cannot be used.
+    """
+    volumes, notes, failures = {}, {}, {}
+    geometry, intensity = geometry_of(config), intensity_of(config)
+    for path in [scan for given in paths for scan in find_scans(Path(given))]:
+        name = printable(path)
+        try:
+            volumes[name], notes[name] = volume_of(path, geometry, intensity)
+        except InputError as error:
+            failures[name] = printable(str(error))
+    return volumes, notes, failures
 
 
 def volume_of(

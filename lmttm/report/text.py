@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -74,17 +75,31 @@ def score_table(scores: dict[str, Any], class_names: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
-def predictions_csv(labels: list[int], predictions: list[int], probabilities: Any) -> str:
-    """A CSV text: index, label, prediction and one probability for each class."""
+def predictions_csv(
+    labels: list[int],
+    predictions: list[int],
+    probabilities: Any,
+    *,
+    class_names: Sequence[str] = (),
+    paths: Sequence[str] = (),
+) -> str:
+    """A CSV text: index, label, prediction and one probability for each class.
+
+    With the names of the classes both are given by name as well, and with paths that of each scan.
+    """
     num_classes = len(probabilities[0])
     header = ["index", "label", "prediction"] + [f"probability_{c}" for c in range(num_classes)]
-    rows = (
-        [str(index), str(label), str(prediction), *(f"{p:.8g}" for p in row)]
-        for index, (label, prediction, row) in enumerate(
-            zip(labels, predictions, probabilities, strict=True)
-        )
-    )
-    return "\n".join(",".join(row) for row in [header, *rows]) + "\n"
+    header += ["label_name", "prediction_name"] if class_names else []
+    header += ["path"] if paths else []
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    triples = zip(labels, predictions, probabilities, strict=True)
+    for index, (label, prediction, row) in enumerate(triples):
+        names = [class_names[label], class_names[prediction]] if class_names else []
+        path = [paths[index]] if paths else []
+        writer.writerow([index, label, prediction, *(f"{p:.8g}" for p in row), *names, *path])
+    return text.getvalue()
 
 
 def inputs_table(rows: list[dict[str, Any]]) -> str:
@@ -107,3 +122,21 @@ def inputs_csv(rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> str:
         chances = [f"{row['probabilities'][name]:.8g}" for name in class_names]
         writer.writerow([row["path"], row["prediction"], *chances, "; ".join(row["warnings"])])
     return text.getvalue()
+
+
+def counts_table(counts: dict[str, dict[str, int]]) -> str:
+    """How many scans of each class a split has."""
+    names = list(next(iter(counts.values())))
+    lines = [f"{'':<6} {'scans':>6}  " + "  ".join(f"{name[:16]:>16}" for name in names)]
+    for split, numbers in counts.items():
+        row = "  ".join(f"{numbers[name]:>16}" for name in names)
+        lines.append(f"{split:<6} {sum(numbers.values()):>6}  {row}")
+    return "\n".join(lines)
+
+
+def findings_table(rows: list[tuple[str, str]]) -> str:
+    """What a check found: the kind, and the sentence."""
+    if not rows:
+        return "\nno faults were found"
+    lines = [f"{kind:<14} {sentence}" for kind, sentence in rows]
+    return "\n".join(["", f"{len(rows)} findings:", *lines])

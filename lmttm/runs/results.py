@@ -18,7 +18,7 @@ from lmttm.report.nifti import heat_nifti
 from lmttm.report.score_figure import scores as draw_scores
 from lmttm.report.style import save
 from lmttm.report.tensorboard import TensorBoard
-from lmttm.storage import whole_file, write_text
+from lmttm.storage import printable, whole_file, write_text
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,13 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     labels, probabilities = scores.labels, scores.probabilities
     predictions = metrics.predict(probabilities).tolist()
-    csv = text.predictions_csv(labels.tolist(), predictions, probabilities.tolist())
+    csv = text.predictions_csv(
+        labels.tolist(),
+        predictions,
+        probabilities.tolist(),
+        class_names=scores.class_names if split.paths else (),
+        paths=[printable(path) for path in split.paths or ()],
+    )
     write_text(folder / "predictions.csv", csv)
     write_text(folder / "metrics.json", json.dumps(scores.metrics, indent=2) + "\n")
     wrong = sheet.most_wrong(labels, probabilities)

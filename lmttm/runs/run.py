@@ -21,9 +21,9 @@ from lmttm.config.files import load_config, overridden_keys
 from lmttm.config.schema import Config, differences, is_own
 from lmttm.config.volume import VolumeConfig
 from lmttm.data.dataset import Dataset, Split, prepare
+from lmttm.data.labelled import SPLITS
 from lmttm.data.placement import prepared
-from lmttm.data.preparation import geometry_of, intensity_of, volume_of
-from lmttm.data.scans import find_scans
+from lmttm.data.preparation import geometry_of, intensity_of, prepare_all
 from lmttm.data.sources import class_names_of, load_dataset
 from lmttm.data.statistics import Statistics
 from lmttm.errors import InputError
@@ -129,13 +129,18 @@ class Run:
         """The names of the classes."""
         return class_names_of(self.config)
 
-    def dataset(self) -> Dataset:
+    def dataset(self, splits: Sequence[str] = SPLITS) -> Dataset:
         """The data set that the run was trained on.
+
+        Args:
+            splits: Those that are needed: of scans of one's own no others are read.
 
         Raises:
             InputError: It cannot be loaded, or its path is another one, and so is its content.
         """
-        dataset = load_dataset(self.config)
+        dataset = load_dataset(self.config, splits)
+        if set(dataset.splits) != set(SPLITS):
+            return dataset  # in parts it cannot be compared with the whole of the training
         digest = dataset.digest()
         for member, name in zip(self.members, self.names, strict=True):
             was, now = member.config.dataset_name, self.config.dataset_name
@@ -159,7 +164,7 @@ class Run:
         Returns:
             The scores.
         """
-        dataset = self.dataset()
+        dataset = self.dataset((split, "val") if calibrate else (split,))
         chosen = dataset.splits[split]
         prediction = predict(
             self.members,
@@ -201,14 +206,7 @@ class Run:
         Returns:
             An answer for each scan that could be read, and an error for each other.
         """
-        cubes, notes, failures = {}, {}, {}
-        geometry, intensity = geometry_of(self.config), intensity_of(self.config)
-        for path in [scan for given in paths for scan in find_scans(Path(given))]:
-            name = printable(path)
-            try:
-                cubes[name], notes[name] = volume_of(path, geometry, intensity)
-            except InputError as error:
-                failures[name] = printable(str(error))
+        cubes, notes, failures = prepare_all(paths, self.config)
         if not cubes:
             return results.Answers([], failures, self.class_names)
         volumes = torch.from_numpy(np.stack(list(cubes.values())))
@@ -261,7 +259,7 @@ class Run:
             name = printable(Path(path).name.split(".")[0]) or "input"
             chosen = f"--input {printable(path)}"
         else:
-            stored, label = _volume(self.dataset().splits[split], index or 0)
+            stored, label = _volume(self.dataset((split,)).splits[split], index or 0)
             shown, name = explainer(stored.numpy()), f"{split}-{index}"
             chosen = f"--index {index}" + (f" --split {split}" if split != "test" else "")
         command = f"python tools/explain.py {self.folder} {chosen}"
@@ -286,7 +284,7 @@ class Run:
         (first, *others) = self.members
         if others:
             raise InputError(f"only a single run can be exported, got {', '.join(self.names)}")
-        images = self.dataset().splits["val"].images
+        images = self.dataset(("val",)).splits["val"].images
         chosen = torch.arange(CHECKED_VOLUMES) % len(images)
         folder = self.folder / "export"
         folder.mkdir(parents=True, exist_ok=True)

@@ -111,3 +111,28 @@ def test_volumes_of_ones_own_are_read_back_from_their_table():
         assert row["prediction"] == expected["prediction"]
         assert [float(row[name]) for name in CLASSES] == list(expected["probabilities"].values())
         assert row["warnings"] == "; ".join(expected["warnings"])
+
+
+def test_predictions_of_scans_name_path_and_class():
+    """A path with a comma stays one cell."""
+    written = text.predictions_csv(
+        [1, 0],
+        [1, 1],
+        [[0.25, 0.75], [0.5, 0.5]],
+        class_names=("benign", "malignant"),
+        paths=("a, b.nii", "c.nii"),
+    )
+    one, two = csv.DictReader(io.StringIO(written))
+    assert (one["path"], one["label_name"], one["prediction_name"]) == (
+        "a, b.nii",
+        "malignant",
+        "malignant",
+    )
+    assert (two["index"], two["label"], two["label_name"]) == ("1", "0", "benign")
+
+
+def test_tables_of_a_check():
+    table = text.counts_table({"train": {"bad": 3, "good": 4}})
+    assert table.splitlines()[1].split() == ["train", "7", "3", "4"]
+    assert text.findings_table([]) == "\nno faults were found"
+    assert "leak           a and b" in text.findings_table([("leak", "a and b")])

@@ -1,0 +1,45 @@
+"""A picture of prepared scans: what a model will see, with a histogram, before anybody trains."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmttm.report.sheet import centre_of
+from lmttm.report.style import BLUE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(volumes: Mapping[str, NDArray[Any]]) -> "Figure":
+    """Draws three orthogonal slices of each volume, and how often each grey value occurs.
+
+    Args:
+        volumes: Volumes `(D H W)` uint8 by the name of their scan; at least one.
+
+    Returns:
+        A matplotlib figure, one row for each volume.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 2.7 * len(volumes) + 0.4), layout="constrained")
+    figure.suptitle("what the model sees: slices through the centre of mass; D is depth")
+    rows = figure.subfigures(len(volumes), 1, squeeze=False)
+    for (name, volume), row in zip(volumes.items(), rows.flat, strict=True):
+        row.suptitle(name if len(name) <= 90 else f"...{name[-87:]}", fontsize=9)
+        *slices, histogram = row.subplots(1, 4)
+        centre = centre_of(volume)
+        for axis, panel in enumerate(slices):
+            panel.imshow(volume.take(centre[axis], axis), cmap="gray", vmin=0, vmax=255)
+            panel.set_xlabel(f"{'DHW'[axis]} = {centre[axis]}", fontsize=8)
+            panel.set_xticks([])
+            panel.set_yticks([])
+        counts = np.bincount(volume.ravel(), minlength=256)
+        histogram.bar(np.arange(256), counts / volume.size, width=1.0, color=BLUE)
+        histogram.set_yscale("log")
+        histogram.set_xlabel("grey value", fontsize=8)
+        histogram.set_ylabel("share of voxels", fontsize=8)
+        histogram.tick_params(labelsize=7)
+    return figure

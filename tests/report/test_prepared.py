@@ -1,0 +1,24 @@
+"""The picture of prepared scans."""
+
+import numpy as np
+
+from lmttm.report import prepared, style
+
+
+def test_a_row_for_each_scan_with_its_histogram(tmp_path):
+    volumes = {
+        "a.nii": np.full((8, 9, 10), 7, np.uint8),
+        "b" * 120: np.zeros((8, 9, 10), np.uint8),
+    }
+    figure = prepared.draw(volumes)
+    assert len(figure.subfigs) == 2
+    panels = figure.subfigs[0].axes
+    assert [panel.images[0].get_array().shape for panel in panels[:3]] == [
+        (9, 10),
+        (8, 10),
+        (8, 9),
+    ]
+    heights = [bar.get_height() for bar in panels[3].patches]
+    assert (heights[7], sum(heights)) == (1.0, 1.0)
+    style.save(tmp_path / "a.png", figure)
+    assert (tmp_path / "a.png").stat().st_size > 1000

@@ -1,0 +1,78 @@
+"""Shows and checks scans before anybody trains.
+
+python tools/prepare.py CONFIG scan.nii.gz folder/   what the model will see, as a picture
+python tools/prepare.py CONFIG --check               all faults of a labelled set, in one table
+python tools/prepare.py CONFIG --clear               removes the cache of prepared scans
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a clone that is not installed
+
+import lmttm
+from lmttm import cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    parser = cli.parser("Shows and checks scans before anybody trains.", runs=True)
+    parser.add_argument("--check", action="store_true", help="check the labelled set")
+    parser.add_argument("--clear", action="store_true", help="remove the cache of prepared scans")
+    parser.add_argument(
+        "--output", metavar="PNG", default="prepared.png", help="default: prepared.png"
+    )
+    return cli.run(_prepare, parser, argv)
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    paths = [text for text in args.overrides if "=" not in text or Path(text).exists()]
+    overrides = [text for text in args.overrides if text not in paths]
+    if args.clear:
+        from lmttm.data.cache import clear
+
+        config = lmttm.load_config(args.config, overrides)
+        print(f"the cache is removed: {clear(config.cache) / 1e6:.0f} MB")
+        return 0
+    if args.check:
+        return _check(args, overrides)
+    if not paths:
+        raise lmttm.InputError("prepare needs scans to show, --check or --clear")
+    return _show(args, overrides, paths)
+
+
+def _check(args: argparse.Namespace, overrides: list[str]) -> int:
+    from lmttm.data.own import check_own
+    from lmttm.report import text
+
+    findings, counts = check_own(lmttm.load_config(args.config, overrides))
+    print(text.counts_table(counts))
+    print(text.findings_table(findings.rows()))
+    return 1 if findings.unreadable or findings.leaks else 0
+
+
+def _show(args: argparse.Namespace, overrides: list[str], paths: list[str]) -> int:
+    from lmttm.data.preparation import prepare_all
+    from lmttm.report import prepared, style
+
+    if Path(args.config).is_dir():
+        config = lmttm.open_run(args.config, overrides).config
+    else:
+        config = lmttm.load_config(args.config, overrides)
+    volumes, notes, failures = prepare_all(paths, config)
+    if not config.volume.settled:
+        print("the window is each scan's own; a training settles one for all (volume.intensity)")
+    for name, found in notes.items():
+        print(f"{name}: {'; '.join(found) or 'nothing remarkable'}")
+    for message in failures.values():
+        print(f"error: {message}", file=sys.stderr)
+    if volumes:
+        style.save(Path(args.output), prepared.draw(volumes))
+        print(f"written to {args.output}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
