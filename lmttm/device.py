@@ -26,11 +26,11 @@ def pick_device(name: str) -> torch.device:
         name = "cuda:0" if available else "cpu"
     device = torch.device(name)
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise InputError("device is not available: mps where there is no MPS; try device=cpu")
+        raise InputError("device must be available, got mps where there is no MPS; try device=cpu")
     if device.type == "cuda" and (device.index or 0) >= available:
         found = f"{available} CUDA device{'s' if available > 1 else ''}" if available else "no CUDA"
         raise InputError(
-            f"device (train.gpu in published files) is not available: {name} where "
+            f"device (train.gpu in published files) must be available, got {name} where "
             f"there is {found}; try device=cpu"
         )
     return device

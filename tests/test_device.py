@@ -29,7 +29,10 @@ def test_auto_takes_the_first_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert pick_device("auto") == torch.device("cuda:0")
     assert pick_device("cuda:1") == torch.device("cuda:1")
-    with pytest.raises(InputError, match="got cuda:2 where there is 2 CUDA devices"):
+    with pytest.raises(
+        InputError,
+        match=r"^device \(train\.gpu in published files\) must be .* got cuda:2 where there is 2",
+    ):
         pick_device("cuda:2")
 
 

@@ -46,7 +46,7 @@ def build_model(config: Config) -> LMTTM | ResNet3D:
 
 
 def make(path: str, **options: Any) -> Any:
-    """Makes an object of a class, from those of the options that its `__init__` names.
+    """Makes a module of a class, from those of the options that its `__init__` names.
 
     Args:
         path: Of the class, as in `lmttm.config.kinds`.
@@ -59,17 +59,25 @@ def make(path: str, **options: Any) -> Any:
         TypeError: The class needs something that is not among the options.
     """
     kind = kinds.find(path)
-    named = inspect.signature(kind).parameters
-    unknown = [
-        name
-        for name, parameter in named.items()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        and name not in options
-    ]
-    if unknown:
+    named = _named(kind)
+    needed = [name for name, parameter in named.items() if parameter.default is parameter.empty]
+    if unknown := [name for name in needed if name not in options]:
         raise TypeError(f"{path} needs {unknown[0]}; build.py offers {', '.join(options)}")
     return kind(**{name: value for name, value in options.items() if name in named})
+
+
+def _named(kind: type[nn.Module]) -> dict[str, inspect.Parameter]:
+    """What `__init__` names, and where it ends with `**options`, what that of its base names."""
+    named: dict[str, inspect.Parameter] = {}
+    for part in kind.__mro__[: kind.__mro__.index(nn.Module)]:
+        if "__init__" not in vars(part):
+            continue
+        _, *parameters = inspect.signature(part.__init__).parameters.values()
+        passed_on = [p for p in parameters if p.kind is p.VAR_KEYWORD]
+        named = {p.name: p for p in parameters if p not in passed_on} | named
+        if not passed_on:
+            break
+    return named
 
 
 def _machine(config: Config) -> LMTTM:

@@ -11,7 +11,8 @@ from lmttm.config.files import CONFIG_DIR, load_config
 from lmttm.config.kinds import MEMORY_MODES, NOISES, PROCESS_UNITS, TOKENIZERS
 from lmttm.config.schema import Config
 from lmttm.errors import InputError
-from lmttm.model.build import build_model
+from lmttm.model.build import build_model, make
+from lmttm.model.pool import MeanPool
 from tests.conftest import TINY
 
 
@@ -204,3 +205,49 @@ def test_every_key_of_the_model_changes_it(change):
 def test_the_list_of_changes_holds_every_key():
     keys = {change.partition("=")[0] for change in CHANGES}
     assert keys == Config().model.model_dump().keys() - {"in_channels", "resnet_pretrained"}
+
+
+class Part(nn.Module):
+    """A part that needs two of three options."""
+
+    def __init__(self, *, dim, depth=2):
+        super().__init__()
+        self.numbers = dim, depth
+
+
+class Derived(Part):
+    """A part that hands on what it does not name."""
+
+    def __init__(self, *, dropout, **options):
+        super().__init__(**options)
+        self.dropout = dropout
+
+
+class Unfulfilled(Part):
+    """A part that needs what nobody offers."""
+
+    def __init__(self, *, colour, **options):
+        super().__init__(**options)
+
+
+@pytest.fixture
+def found(monkeypatch):
+    classes = {kind.__name__: kind for kind in (Part, Derived, Unfulfilled, MeanPool)}
+    monkeypatch.setattr("lmttm.config.kinds.find", classes.__getitem__)
+
+
+def test_a_class_gets_what_its_init_names(found):
+    """Guards against a new part that needs a change of the builder."""
+    options = {"dim": 3, "depth": 4, "dropout": 0.5}
+    assert make("Part", **options).numbers == (3, 4)
+    assert make("Part", dim=3, dropout=0.5).numbers == (3, 2)
+    derived = make("Derived", **options)
+    assert (derived.numbers, derived.dropout) == ((3, 4), 0.5)
+    assert isinstance(make("MeanPool", **options), MeanPool)
+
+
+@pytest.mark.parametrize("name", ["Part", "Derived", "Unfulfilled"])
+def test_a_class_that_needs_more_than_is_offered_is_told_what_is(found, name):
+    needed = {"Part": "dim", "Derived": "dim", "Unfulfilled": "colour"}[name]
+    with pytest.raises(TypeError, match=f"{name} needs {needed}; build.py offers dropout"):
+        make(name, dropout=0.5, **({"dim": 3} if name == "Unfulfilled" else {}))

@@ -331,7 +331,7 @@ BAD_INPUT = [
     (["demo.json", "dataset_name=Brain"], "must be one of OrganMNIST3D, NoduleMNIST3D"),
     (
         ["demo.json", "device=cuda:99"],
-        "device (train.gpu in published files) is not available: cuda:99",
+        "device (train.gpu in published files) must be available, got cuda:99",
     ),
     (["demo.json", "train.epoch=many"], 'train.epoch must be a valid integer, got "many"'),
     (["demo.json", "nonsense"], "an override must look like train.epoch=3, got 'nonsense'"),
