@@ -52,6 +52,11 @@ def _as_value(text: str, kind: Any) -> Any:
         value = text
     if kind is str and isinstance(value, int | float):
         return text  # a run may be called 7
+    if kind is not str and text == "None":
+        return None
+    if kind is list and isinstance(value, str):
+        parts = [part.strip(" '\"") for part in value.strip("[]()").split(",")]
+        return [part for part in parts if part]
     if kind is bool and text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
     if kind in (int, float) and isinstance(value, str) and _NUMBER.fullmatch(value):

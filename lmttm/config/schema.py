@@ -79,14 +79,6 @@ def _noise_mode(value: Any) -> Any:
     return spelt.get(str(value), value) if isinstance(value, str | None) else value
 
 
-def _listed(value: Any) -> Any:
-    """`flip_axes=H,W` on the command line is the list ["H", "W"], and so is `[H,W]`."""
-    if isinstance(value, str):
-        parts = [part.strip(" '\"") for part in value.strip("[]()").split(",")]
-        return [part for part in parts if part]
-    return value
-
-
 def _warmup(value: Any) -> Any:
     """Takes a number of steps, or a share of all steps."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -290,10 +282,10 @@ class TrainConfig(_Section):
 class AugmentConfig(_Section):
     """Random changes of a training batch. Each data set forbids some of them."""
 
-    flip_axes: Annotated[list[Literal["D", "H", "W"]], BeforeValidator(_listed)] = Field(
+    flip_axes: list[Literal["D", "H", "W"]] = Field(
         [], description="axes along which a volume may be mirrored"
     )
-    turn_planes: Annotated[list[Literal["DH", "DW", "HW"]], BeforeValidator(_listed)] = Field(
+    turn_planes: list[Literal["DH", "DW", "HW"]] = Field(
         [], description="planes in which a volume may be turned by quarters"
     )
     shift: Annotated[int, Field(ge=0, le=64)] = Field(

@@ -72,7 +72,7 @@ def _named(kind: type[nn.Module]) -> dict[str, inspect.Parameter]:
     for part in kind.__mro__[: kind.__mro__.index(nn.Module)]:
         if "__init__" not in vars(part):
             continue
-        _, *parameters = inspect.signature(part.__init__).parameters.values()
+        _, *parameters = inspect.signature(vars(part)["__init__"]).parameters.values()
         passed_on = [p for p in parameters if p.kind is p.VAR_KEYWORD]
         named = {p.name: p for p in parameters if p not in passed_on} | named
         if not passed_on:
