@@ -347,7 +347,7 @@ class Config(_Section):
     leaks: Literal["refuse", "allow"] = Field(
         "refuse", description="what happens where a scan or a patient is in two splits"
     )
-    class_names: Annotated[list[str], BeforeValidator(_listed)] = Field(
+    class_names: list[str] = Field(
         [], description="names of the classes; empty: those of the data set"
     )
     model: ModelConfig = ModelConfig()
