@@ -23,6 +23,6 @@ def os_error_in_words(error: OSError) -> str:
 
 
 class InputError(RunError):
-    """Something that the user gave (a file, a key, a value) can not be used."""
+    """Something that the user gave (a file, a key, a value) cannot be used."""
 
     exit_code = 2

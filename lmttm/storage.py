@@ -26,8 +26,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         A path in the same folder. On an error it is removed, and `path` stays as it was.
 
     Raises:
-        InputError: The folder can not be written to.
-        RunError: The file can not be written for another reason, such as a full disk.
+        InputError: The folder cannot be written to.
+        RunError: The file cannot be written for another reason, such as a full disk.
     """
     temporary = None
     try:
@@ -46,7 +46,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         kind = InputError if error.errno in _NOT_ALLOWED else RunError
-        raise kind(f"{path} can not be written: {os_error_in_words(error)}") from None
+        raise kind(f"{path} cannot be written: {os_error_in_words(error)}") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ def fetch(url: str, path: Path, md5: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"root can not be made at {path.parent}: {error.strerror}") from None
+        raise InputError(f"root cannot be made at {path.parent}: {error.strerror}") from None
     with whole_file(path) as temporary:
         try:
             _stream(url, temporary, path.name)
@@ -38,7 +38,7 @@ def fetch(url: str, path: Path, md5: str) -> None:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()  # it holds the connection
             reason = error.reason if type(error) is urllib.error.URLError else error
-            raise InputError(f"{path.name} can not be downloaded ({reason}); {by_hand}") from None
+            raise InputError(f"{path.name} cannot be downloaded ({reason}); {by_hand}") from None
         if (got := digest_of(temporary, "md5")) != md5:
             raise InputError(f"the download of {path.name} has MD5 {got}; {by_hand}")
 

@@ -38,7 +38,7 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
         anew from both, by class. Its `volume` is settled.
 
     Raises:
-        InputError: The file is missing and can not be fetched, is not the official one, or
+        InputError: The file is missing and cannot be fetched, is not the official one, or
             holds something else than it should; or `out_class_num` does not fit.
     """
     if is_own(config.dataset_name):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lmttm.evaluation.explanation import Explanation
 from lmttm.report import page
 from lmttm.report.heatmap import effect_plots
 from lmttm.report.running_plot import running_plot
@@ -29,7 +30,7 @@ class ExplainedVolume:
     """
 
     volume: np.ndarray
-    found: Any
+    found: Explanation[np.ndarray]
     random_attention: np.ndarray
     slabs: Sequence[tuple[int, int]]
     class_names: Sequence[str]

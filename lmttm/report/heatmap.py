@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmttm.evaluation.explanation import Explanation
 from lmttm.report.sentences import unit_names
 from lmttm.report.style import BLUE, RED, colour_of, dash_of, short
 from lmttm.storage import whole_file
@@ -19,7 +20,7 @@ HEAT = "inferno"
 
 def draw(
     volume: np.ndarray,
-    found: Any,
+    found: Explanation[np.ndarray],
     slabs: Sequence[tuple[int, int]],
     class_names: Sequence[str],
     title: str,
@@ -60,7 +61,7 @@ def draw(
     return figure
 
 
-def _running(panel: "Axes", found: Any, class_names: Sequence[str]) -> None:
+def _running(panel: "Axes", found: Explanation[np.ndarray], class_names: Sequence[str]) -> None:
     for number, name in enumerate(class_names):
         panel.plot(
             range(1, len(found.running) + 1),
@@ -78,7 +79,9 @@ def _running(panel: "Axes", found: Any, class_names: Sequence[str]) -> None:
     _along_steps(panel, len(found.running))
 
 
-def effect_plots(panels: Sequence["Axes"], found: Any, class_names: Sequence[str]) -> None:
+def effect_plots(
+    panels: Sequence["Axes"], found: Explanation[np.ndarray], class_names: Sequence[str]
+) -> None:
     """Draws into three panels what the answer hung on.
 
     Args:
@@ -129,12 +132,12 @@ def _without(panel: "Axes", names: list[Any], left: np.ndarray, whole: float) ->
     panel.axhline(whole, color=RED, linewidth=1.2, linestyle="--", label="with everything in place")
 
 
-def _answer(found: Any, class_names: Sequence[str]) -> str:
+def _answer(found: Explanation[np.ndarray], class_names: Sequence[str]) -> str:
     answer = int(np.argmax(found.probabilities))
     return f"predicted {class_names[answer]}, p = {found.probabilities[answer]:.3f}"
 
 
-def draw_tokens(volume: np.ndarray, found: Any, title: str) -> "Figure":
+def draw_tokens(volume: np.ndarray, found: Explanation[np.ndarray], title: str) -> "Figure":
     """Draws what each read token attended to, all slabs together.
 
     Args:
@@ -173,7 +176,7 @@ def draw_tokens(volume: np.ndarray, found: Any, title: str) -> "Figure":
 def animate(
     path: Path,
     volume: np.ndarray,
-    found: Any,
+    found: Explanation[np.ndarray],
     slabs: Sequence[tuple[int, int]],
     class_names: Sequence[str],
     title: str,

@@ -1,9 +1,10 @@
 """An explanation in plain words."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+
+from lmttm.evaluation.explanation import Explanation
 
 TRUST = (
     "A map of attention shows where the reads took their tokens from, not why the answer is what "
@@ -38,7 +39,7 @@ def unit_names(units: int) -> list[str]:
 
 
 def sentences(
-    found: Any, slabs: Sequence[tuple[int, int]], class_names: Sequence[str]
+    found: Explanation[np.ndarray], slabs: Sequence[tuple[int, int]], class_names: Sequence[str]
 ) -> list[str]:
     """Says in plain words what an explanation found.
 

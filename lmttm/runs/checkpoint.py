@@ -118,7 +118,7 @@ def save(
         previous: The name that the former file takes once the new one is complete.
 
     Raises:
-        RunError: The file can not be written.
+        RunError: The file cannot be written.
     """
     content = {
         "model": model.state_dict(),
@@ -218,7 +218,7 @@ def _plain_names(weights: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_inflation(path: Path) -> None:
-    """A checkpoint holds its tensors as they are: it can not take more than its own size."""
+    """A checkpoint holds its tensors as they are: it cannot take more than its own size."""
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
             raise ValueError("it claims to hold more than its own size")

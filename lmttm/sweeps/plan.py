@@ -92,7 +92,7 @@ def load_sweep(path: Path, base: str | None = None) -> Sweep:
         The sweep.
 
     Raises:
-        InputError: The file can not be used; one sentence for each fault.
+        InputError: The file cannot be used; one sentence for each fault.
     """
     document = {k: v for k, v in read_json(path).items() if not k.startswith("_")}
     if base is not None:
@@ -189,7 +189,7 @@ def cost(config: Config) -> tuple[int, float]:
         Its parameters, and the GFLOP of one volume's forward pass by torch's counter.
 
     Raises:
-        InputError: The model can not be built.
+        InputError: The model cannot be built.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -201,7 +201,7 @@ def cost(config: Config) -> tuple[int, float]:
     with torch.device("meta"):
         model = build_model(config).requires_grad_(False)
     # In training mode, since the counter does not see torch's fused attention layer; without
-    # the noise on a carried memory, which can not be drawn without memory.
+    # the noise on a carried memory, which cannot be drawn without memory.
     for module in model.modules():
         module.training = not isinstance(module, InitialMemory)
     with FlopCounterMode(display=False) as counter:

@@ -90,7 +90,7 @@ def test_no_network_and_no_file(tmp_path, monkeypatch):
     with pytest.raises(InputError) as caught:
         load_dataset(load_config("base.json", [f"root={root}"]))
     message = str(caught.value)
-    assert "adrenalmnist3d.npz can not be downloaded (Name or service not known)" in message
+    assert "adrenalmnist3d.npz cannot be downloaded (Name or service not known)" in message
     assert "https://zenodo.org/records/10519652/files/adrenalmnist3d.npz" in message
     assert f"put it at {root / 'adrenalmnist3d.npz'}" in message
     assert "bbd3c5a5576322bc4cdfea780653b1ce" in message
@@ -99,5 +99,5 @@ def test_no_network_and_no_file(tmp_path, monkeypatch):
 
 def test_root_that_can_not_be_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="root can not be made at"):
+    with pytest.raises(InputError, match="root cannot be made at"):
         load_dataset(load_config("base.json", [f"root={tmp_path / 'file' / 'data'}"]))

@@ -86,7 +86,7 @@ def test_two_slabs_together_tell_the_class(features):
 @pytest.mark.slow
 @pytest.mark.parametrize("forgetful", [False, True])
 def test_the_machine_needs_its_memory(forgetful):
-    """With memory it learns the order of the slabs; zeroed at every step it can not."""
+    """With memory it learns the order of the slabs; zeroed at every step it cannot."""
     config = load_config("demo.json", ["fast=false"])  # which asks the cell at each step
     torch.manual_seed(0)
     model = build_model(config)

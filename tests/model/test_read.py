@@ -62,7 +62,7 @@ def test_marks_tell_the_reads_of_the_neighbours_apart():
 
 
 def test_unmarked_reads_can_change_places():
-    """What marks are for: a transformer without them can not tell past from next."""
+    """What marks are for: a transformer without them cannot tell past from next."""
     plain, marked = (
         build_model(load_config("demo.json", [*TINY, f"model.mark_neighbours={on}"])).eval()
         for on in ("false", "true")

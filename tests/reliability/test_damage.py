@@ -144,7 +144,7 @@ def test_a_full_disk_is_told_and_leaves_the_former_checkpoint(run_dir, command, 
         signal.signal(signal.SIGXFSZ, ignored)
     err = capsys.readouterr().err
     assert code == 1
-    assert "can not be written: File too large" in err  # not "unexpected pos 576 vs 534"
+    assert "cannot be written: File too large" in err  # not "unexpected pos 576 vs 534"
     assert "Traceback" not in err
     assert {name: (run_dir / name).read_bytes() for name in former} == former
     assert not list(run_dir.glob(".*.part"))

@@ -107,7 +107,7 @@ def test_tensors_that_do_not_fit_are_refused(trained, tmp_path, capsys, weights)
 
 
 def test_a_name_in_a_checkpoint_leads_nowhere(trained, tmp_path, capsys):
-    """`train.name` of a checkpoint can not name a path outside the folder of runs."""
+    """`train.name` of a checkpoint cannot name a path outside the folder of runs."""
 
     def change(content):
         content["config"]["train"]["name"] = "../../outside"
@@ -165,7 +165,7 @@ def test_nothing_in_an_npz_runs(official, tmp_path):
     images.fill(Malicious(trap))
     with pytest.raises(InputError, match="train_images must be uint8"):
         load_dataset(official(npz(train_images=images)))
-    with pytest.raises(InputError, match="can not be read as an npz file"):
+    with pytest.raises(InputError, match="cannot be read as an npz file"):
         load_dataset(official(pickle.dumps(Malicious(trap))))
     assert not trap.exists()
 

@@ -161,7 +161,7 @@ def test_a_full_disk_leaves_the_former_checkpoint_whole(saved, tiny, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(RunError, match=r"best.pth can not be written: the disk is full"):
+    with pytest.raises(RunError, match=r"best.pth cannot be written: the disk is full"):
         checkpoint.save(path, config=tiny, model=model, epoch=4, validation={})
     assert path.read_bytes() == before
     assert sorted(p.name for p in path.parent.iterdir()) == ["best.pth", "best.pth.sha256"]
@@ -177,10 +177,10 @@ def test_a_writer_that_hides_a_full_disk(saved, tiny, monkeypatch):
         raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534")
 
     monkeypatch.setattr(torch, "save", fails)
-    told = r"best.pth can not be written: the disk is full \(full\)"
+    told = r"best.pth cannot be written: the disk is full \(full\)"
     with pytest.raises(RunError, match=told):
         checkpoint.save(path, config=tiny, model=model, epoch=4, validation={})
     monkeypatch.undo()
     monkeypatch.setattr(torch, "save", fails)
-    with pytest.raises(RunError, match=r"can not be written: .*unexpected pos"):
+    with pytest.raises(RunError, match=r"cannot be written: .*unexpected pos"):
         checkpoint.save(path, config=tiny, model=model, epoch=4, validation={})
