@@ -29,7 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--runs", nargs="+", metavar="RUN", help="average the probabilities of these runs"
     )
     parser.add_argument(
-        "--calibrate", action="store_true", help="fit a temperature on the validation split"
+        "--calibrate",
+        action="store_true",
+        help="fit a temperature on the validation split and store it; with --input: use it",
+    )
+    parser.add_argument(
+        "--threshold",
+        metavar="RULE",
+        help="of two classes: choose a threshold on the validation split and store it, by youden "
+        "or such as sensitivity=0.9; with --input: use it",
     )
     own = parser.add_argument_group("scans of your own (see the README)")
     own.add_argument(
@@ -69,25 +77,40 @@ def _score(args: argparse.Namespace, run: "lmttm.Run") -> int:
     from lmttm.report import text
 
     progress = sys.stderr.isatty()
-    scores = run.score(args.split, calibrate=args.calibrate, progress=progress)
-    print(text.score_table(scores.metrics, scores.class_names))
-    print(
-        f"\nwritten to {run.folder / args.split}:\n"
-        "  metrics.json, predictions.csv, scores.png, wrong.png (most confidently wrong)"
+    scores = run.score(
+        args.split, calibrate=args.calibrate, threshold=args.threshold, progress=progress
     )
+    print(text.score_table(scores.metrics, scores.class_names))
+    files = ["metrics.json, predictions.csv, scores.png, wrong.png (most confidently wrong)"]
+    if scores.calibrated:
+        print(f"\n{text.calibration_lines(scores.calibrated.metrics)}")
+        files.append("metrics-calibrated.json, predictions-calibrated.csv")
+    if scores.threshold:
+        print(f"\n{text.threshold_lines(scores.threshold, args.split, scores.class_names[1])}")
+        files.append("threshold.json")
+    print(f"\nwritten to {run.folder / args.split}:", *files, sep="\n  ")
     return 0
 
 
 def _classify(args: argparse.Namespace, run: "lmttm.Run") -> int:
     from lmttm.report import text
 
-    if args.calibrate:
-        raise lmttm.InputError("--calibrate cannot be used with --input")
-    answers = run.predict(args.input, progress=sys.stderr.isatty())
+    answers = run.predict(
+        args.input,
+        calibrate=args.calibrate,
+        threshold=args.threshold,
+        progress=sys.stderr.isatty(),
+    )
     for message in answers.failures.values():
         print(f"error: {message}", file=sys.stderr)
     if answers.rows:
         print(text.inputs_table(answers.rows))
+        if answers.temperatures:
+            values = ", ".join(f"{value:.3f}" for value in answers.temperatures)
+            print(f"\ncalibrated at the stored temperature {values}")
+        if answers.threshold:
+            point = answers.threshold
+            print(f"\nthreshold {point.value:.3f}, as stored ({point.rule})")
         print(f"\nwritten to {run.folder / 'inputs'}: predictions.csv, predictions.json")
     return 1 if answers.failures else 0
 

@@ -212,7 +212,7 @@ def _npz(path: Path, size: int) -> Dataset:
     if not path.exists():
         raise InputError(f"the data set {path} is not there")
     labelled = read_npz(path, size)
-    num_classes = max(int(labels.max()) for _, labels in labelled.values()) + 1
+    num_classes = max(2, *(int(labels.max()) + 1 for _, labels in labelled.values()))
     return _dataset(str(path), _numbered(num_classes), labelled)
 
 

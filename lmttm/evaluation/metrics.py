@@ -107,10 +107,8 @@ def predict(probabilities: np.ndarray) -> np.ndarray:
 
 
 def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """MedMNIST's ACC."""
-    from medmnist.evaluator import getACC
-
-    return float(getACC(labels, probabilities, _task(probabilities)))
+    """MedMNIST's ACC, also of a single volume, of which its evaluator makes none."""
+    return float((predict(probabilities) == labels).mean())
 
 
 def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:

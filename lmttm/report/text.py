@@ -54,17 +54,21 @@ def kept_line(keep: str, record: dict[str, Any]) -> str:
 
 def score_table(scores: dict[str, Any], class_names: tuple[str, ...]) -> str:
     """The scores of a split, with a row for each class."""
+    auc = _interval(scores, "auc")
+    if scores["auc"] is None:
+        auc = "   (not defined: a class has no volume in this split)"
     lines = [
         f"{scores['dataset']}, {scores['split']} split, {scores['n']} volumes",
         "",
-        f"  ACC           {number(scores['acc'])}   (majority rate {number(scores['majority'])})",
-        f"  AUC           {number(scores['auc'])}",
+        f"  ACC           {number(scores['acc'])}{_interval(scores, 'acc')}   "
+        f"(majority rate {number(scores['majority'])})",
+        f"  AUC           {number(scores['auc'])}{auc}",
         f"  balanced ACC  {number(scores['balanced_acc'])}",
+        f"  calibration error  {number(scores.get('ece'))}",
+        *_constant(scores["confusion_matrix"], class_names),
         "",
         f"  {'class':<24} precision  recall     F1  specificity  volumes",
     ]
-    if scores["auc"] is None:
-        lines[3] += "   (not defined: a class has no volume in this split)"
     columns = scores["per_class"]
     for index, name in enumerate(class_names):
         row = {key: values[index] for key, values in columns.items()}
@@ -73,6 +77,43 @@ def score_table(scores: dict[str, Any], class_names: tuple[str, ...]) -> str:
             f"{row['f1']:>6.3f} {row['specificity']:>12.3f} {row['support']:>8}"
         )
     return "\n".join(lines)
+
+
+def _interval(scores: dict[str, Any], name: str) -> str:
+    found = scores.get("interval", {}).get(name)
+    return f"   (95 %: {found[0]:.3f} to {found[1]:.3f})" if found else ""
+
+
+def _constant(confusion: list[list[int]], class_names: tuple[str, ...]) -> list[str]:
+    """A line where a model gives all volumes the same answer."""
+    answers = [name for i, name in enumerate(class_names) if any(row[i] for row in confusion)]
+    volumes = sum(map(sum, confusion))
+    if len(answers) > 1 or volumes < 2:
+        return []
+    return [f"  note: all {volumes} volumes got the same answer, {answers[0]}"]
+
+
+def calibration_lines(found: dict[str, Any]) -> str:
+    """What a temperature changed."""
+    temperatures = ", ".join(f"{value:.3f}" for value in found["temperature"])
+    return (
+        f"  temperature {temperatures}, fitted on the validation split\n  calibration error "
+        f"{number(found['ece_uncalibrated'])} -> {number(found['ece'])}"
+    )
+
+
+def threshold_lines(found: dict[str, Any], split: str, class_name: str) -> str:
+    """What a threshold finds and misses."""
+    rates = found[split]
+    shares = ("sensitivity", "specificity", "ppv", "npv")
+    told = "  ".join(
+        f"{name if len(name) > 3 else name.upper()} {number(rates[name])}" for name in shares
+    )
+    return (
+        f"  {class_name} from a probability of {found['value']:.3f} on ({found['rule']}, chosen "
+        f"on\n  {found['volumes']} validation volumes, {found['positives']} of them "
+        f"{class_name}):\n    {told}"
+    )
 
 
 def predictions_csv(
@@ -109,6 +150,10 @@ def inputs_table(rows: list[dict[str, Any]]) -> str:
         path, name = row["path"], row["prediction"]
         short = path if len(path) <= 40 else "..." + path[-37:]
         lines.append(f"{short:<40} {name[:24]:<24} {row['probabilities'][name]:>11.3f}")
+        if "calibrated" in row:
+            lines.append(f"{'':<40} {'  calibrated':<24} {row['calibrated'][name]:>11.3f}")
+        if "at_threshold" in row:
+            lines.append(f"{'':<40} {'  at the threshold: ' + row['at_threshold']:<24}".rstrip())
         lines += [f"  warning: {text}" for text in row["warnings"]]
     return "\n".join(lines)
 
@@ -117,9 +162,17 @@ def inputs_csv(rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> str:
     """A CSV text: path, prediction, one probability for each class, warnings."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "prediction", *class_names, "warnings"])
+    calibrated = bool(rows) and "calibrated" in rows[0]
+    cut = bool(rows) and "at_threshold" in rows[0]
+    more = [f"calibrated {name}" for name in class_names] if calibrated else []
+    more += ["at threshold"] if cut else []
+    writer.writerow(["path", "prediction", *class_names, *more, "warnings"])
     for row in rows:
         chances = [f"{row['probabilities'][name]:.8g}" for name in class_names]
+        if calibrated:
+            chances += [f"{row['calibrated'][name]:.8g}" for name in class_names]
+        if cut:
+            chances.append(row["at_threshold"])
         writer.writerow([row["path"], row["prediction"], *chances, "; ".join(row["warnings"])])
     return text.getvalue()
 

@@ -3,6 +3,7 @@
 Beside each `X.pth` lies `X.pth.sha256`, as sha256sum writes it.
 """
 
+import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,14 @@ class Checkpoint:
         model = build_model(self.config.model_copy(update={"model": pretrained}))
         model.load_state_dict(self.weights)
         return model.eval()
+
+    def fingerprint(self) -> str:
+        """The first 16 digits of the weights' SHA-256, which tells them from others."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.weights.items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
+        return digest.hexdigest()[:16]
 
 
 def _check_weights(weights: dict[str, Any], config: Config) -> None:

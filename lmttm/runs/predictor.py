@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -12,9 +13,10 @@ from lmttm.data.augment import all_flips
 from lmttm.data.dataset import Split, with_distances
 from lmttm.device import enough_memory, make_deterministic, pick_device
 from lmttm.errors import InputError
-from lmttm.evaluation.calibration import fit_temperature
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.runs.checkpoint import Checkpoint
+
+Array = npt.NDArray[np.float64]
 
 # What a prediction takes from the configuration that the user names; the rest is the checkpoint's.
 FROM_USER = ("root", "device", "batch_size", "output_dir", "cache", "leaks")
@@ -22,15 +24,24 @@ FROM_USER = ("root", "device", "batch_size", "output_dir", "cache", "leaks")
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities of a split.
+    """What the runs of an ensemble say of a split.
 
     Attributes:
-        probabilities: `(N classes)`, the mean over the runs.
-        temperatures: Of each run; 1 where none was fitted.
+        logits: `(N classes)` of each run.
     """
 
-    probabilities: np.ndarray
-    temperatures: list[float]
+    logits: tuple[Tensor, ...]
+
+    def probabilities(self, temperatures: Sequence[float] | None = None) -> Array:
+        """The mean over the runs `(N classes)`, each at its temperature; 1 where none is given."""
+        each = [
+            (logits.double() / temperature).softmax(dim=1).numpy()
+            for logits, temperature in zip(
+                self.logits, temperatures or [1.0] * len(self.logits), strict=True
+            )
+        ]
+        mean: Array = np.mean(each, axis=0)
+        return mean
 
 
 def with_user(trained: Config, user: Config) -> Config:
@@ -45,20 +56,14 @@ def with_user(trained: Config, user: Config) -> Config:
 
 
 def predict(
-    members: Sequence[Checkpoint],
-    split: Split,
-    user: Config,
-    *,
-    calibrate_on: Split | None = None,
-    progress: bool = False,
+    members: Sequence[Checkpoint], split: Split, user: Config, *, progress: bool = False
 ) -> Prediction:
-    """Classifies a split with every run and averages the probabilities.
+    """Classifies a split with every run.
 
     Args:
         members: The best checkpoints of the runs.
         split: The volumes, `(N D H W)` uint8.
         user: Where and how to compute: `device` and `batch_size`.
-        calibrate_on: The split on which a temperature is fitted for each run; None for none.
         progress: Whether progress bars are shown.
 
     Returns:
@@ -68,17 +73,8 @@ def predict(
         InputError: The device is not available, or outputs are not finite.
         RunError: Out of memory.
     """
-    probabilities, temperatures = [], []
     with enough_memory(user.batch_size):
-        for member in members:
-            machine = _Machine(member, user, progress)
-            logits = machine.logits(split)
-            temperature = 1.0
-            if calibrate_on is not None:
-                temperature = fit_temperature(machine.logits(calibrate_on), calibrate_on.labels)
-            probabilities.append((logits.double() / temperature).softmax(dim=1).numpy())
-            temperatures.append(temperature)
-    return Prediction(np.mean(probabilities, axis=0), temperatures)
+        return Prediction(tuple(_Machine(m, user, progress).logits(split) for m in members))
 
 
 class _Machine:

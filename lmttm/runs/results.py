@@ -12,12 +12,14 @@ from lmttm.data.dataset import Split
 from lmttm.data.placement import Placement
 from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import Explanation
+from lmttm.evaluation.threshold import Threshold
 from lmttm.report import heatmap, sheet, text
 from lmttm.report.explain_page import ExplainedVolume, explain_page
 from lmttm.report.nifti import heat_nifti
 from lmttm.report.score_figure import scores as draw_scores
 from lmttm.report.style import save
 from lmttm.report.tensorboard import TensorBoard
+from lmttm.runs.predictor import Prediction
 from lmttm.storage import printable, whole_file, write_text
 
 
@@ -30,12 +32,41 @@ class Scores:
         labels: `(N)` integers.
         probabilities: `(N classes)`.
         class_names: The names of the classes.
+        calibrated: What metrics-calibrated.json holds; None where nothing was calibrated.
+        threshold: What threshold.json holds; None where none was chosen.
     """
 
     metrics: dict[str, Any]
     labels: np.ndarray
     probabilities: np.ndarray
     class_names: tuple[str, ...]
+    calibrated: "Calibrated | None" = None
+    threshold: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The scores of a split at the temperatures of its runs.
+
+    Attributes:
+        metrics: What metrics-calibrated.json holds.
+        probabilities: `(N classes)`.
+    """
+
+    metrics: dict[str, Any]
+    probabilities: np.ndarray
+
+
+def calibrated(labels: np.ndarray, prediction: Prediction, temperatures: list[float]) -> Calibrated:
+    """Scores a prediction at temperatures, with what it was without them."""
+    probabilities = prediction.probabilities(temperatures)
+    found = {
+        "temperature": temperatures,
+        "ece": metrics.calibration_error(labels, probabilities),
+        "ece_uncalibrated": metrics.calibration_error(labels, prediction.probabilities()),
+        **metrics.score(labels, probabilities),
+    }
+    return Calibrated(found, probabilities)
 
 
 @dataclass(frozen=True)
@@ -47,11 +78,15 @@ class Answers:
             probabilities by class, and warnings where it is unlike the training data.
         failures: For each other scan, by path, why not.
         class_names: The names of the classes.
+        temperatures: Of the calibrated probabilities; None where there are none.
+        threshold: Of the class that is predicted by a threshold; None where there is none.
     """
 
     rows: list[dict[str, Any]]
     failures: dict[str, str]
     class_names: tuple[str, ...]
+    temperatures: list[float] | None = None
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -98,13 +133,19 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> None:
     )
     write_text(folder / "predictions.csv", csv)
     write_text(folder / "metrics.json", json.dumps(scores.metrics, indent=2) + "\n")
+    _write_beside(folder, scores)
     wrong = sheet.most_wrong(labels, probabilities)
     names = scores.class_names
     title = f"{folder.parent.name}: {scores.metrics['dataset']}, {split.name} split, "
     title += f"{len(split)} volumes"
     pictures = {
         "scores": draw_scores(
-            labels, probabilities, names, title=title, intervals=scores.metrics["interval"]
+            labels,
+            probabilities,
+            names,
+            title=title,
+            threshold=scores.threshold["value"] if scores.threshold else 0.5,
+            intervals=scores.metrics["interval"],
         ),
         "wrong": sheet.contact_sheet(
             split.images.numpy(),
@@ -121,16 +162,44 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> None:
             board.add_figure(f"{split.name}/{name}", figure)
 
 
+def _write_beside(folder: Path, scores: Scores) -> None:
+    """Writes what a temperature or a threshold gives; what they gave before goes."""
+    for name in ("predictions-calibrated.csv", "metrics-calibrated.json", "threshold.json"):
+        (folder / name).unlink(missing_ok=True)
+    if scores.threshold:
+        write_text(folder / "threshold.json", json.dumps(scores.threshold, indent=2) + "\n")
+    if scores.calibrated:
+        found = scores.calibrated
+        predictions = metrics.predict(found.probabilities).tolist()
+        csv = text.predictions_csv(
+            scores.labels.tolist(), predictions, found.probabilities.tolist()
+        )
+        write_text(folder / "predictions-calibrated.csv", csv)
+        content = json.dumps(found.metrics, indent=2) + "\n"
+        write_text(folder / "metrics-calibrated.json", content)
+
+
 def answer(
-    path: str, probabilities: np.ndarray, class_names: tuple[str, ...], warnings: list[str]
+    path: str,
+    probabilities: np.ndarray,
+    class_names: tuple[str, ...],
+    warnings: list[str],
+    *,
+    calibrated: np.ndarray | None = None,
+    threshold: float | None = None,
 ) -> dict[str, Any]:
     """A row of `Answers`."""
-    return {
+    row = {
         "path": path,
         "prediction": class_names[int(probabilities.argmax())],
         "probabilities": dict(zip(class_names, probabilities.tolist(), strict=True)),
         "warnings": warnings,
     }
+    if calibrated is not None:
+        row["calibrated"] = dict(zip(class_names, calibrated.tolist(), strict=True))
+    if threshold is not None:
+        row["at_threshold"] = class_names[int(probabilities[1] >= threshold)]
+    return row
 
 
 def write_answers(folder: Path, answers: Answers) -> None:

@@ -27,13 +27,14 @@ from lmttm.data.preparation import geometry_of, intensity_of, prepare_all
 from lmttm.data.sources import class_names_of, load_dataset
 from lmttm.data.statistics import Statistics
 from lmttm.errors import InputError
-from lmttm.evaluation import metrics
-from lmttm.runs import card, checkpoint, export, pages, pretrained, results
+from lmttm.evaluation import calibration, metrics
+from lmttm.evaluation.threshold import Threshold, check_rule, choose, rates
+from lmttm.runs import card, checkpoint, decisions, export, pages, pretrained, results
 from lmttm.runs.agreement import agreed
 from lmttm.runs.checkpoint import BEST, Checkpoint
 from lmttm.runs.explainer import Explainer
 from lmttm.runs.folder import CONFIG
-from lmttm.runs.predictor import predict, with_user
+from lmttm.runs.predictor import FROM_USER, Prediction, predict, with_user
 from lmttm.storage import printable, write_text
 
 log = logging.getLogger("lmttm")
@@ -152,28 +153,48 @@ class Run:
         return dataset
 
     def score(
-        self, split: str = "test", *, calibrate: bool = False, progress: bool = False
+        self,
+        split: str = "test",
+        *,
+        calibrate: bool = False,
+        threshold: str | None = None,
+        progress: bool = False,
     ) -> results.Scores:
         """Scores a whole split and writes metrics, predictions and pictures to the folder.
 
         Args:
             split: train, val or test.
-            calibrate: Whether a temperature is fitted on the validation split first.
+            calibrate: Whether a temperature is fitted on the validation split, stored, and the
+                split scored with it as well. The scores without it stay what they are.
+            threshold: `youden` or `sensitivity=0.9`: a threshold for the second of two classes
+                that is chosen on the validation split, stored, and reported beside 0.5.
             progress: Whether progress bars are shown.
 
         Returns:
             The scores.
+
+        Raises:
+            InputError: The validation split has too little to calibrate on or to choose a
+                threshold, or is itself the split to be scored.
         """
-        dataset = self.dataset((split, "val") if calibrate else (split,))
-        chosen = dataset.splits[split]
-        prediction = predict(
-            self.members,
-            chosen,
-            self.user,
-            calibrate_on=dataset.splits["val"] if calibrate else None,
-            progress=progress,
-        )
-        labels, probabilities = chosen.labels.numpy(), prediction.probabilities
+        if split == "val" and (calibrate or threshold):
+            option = "--calibrate" if calibrate else "--threshold"
+            raise InputError(
+                f"{option} chooses on the validation split, so its scores there would flatter; "
+                "score another split"
+            )
+        if threshold:
+            check_rule(threshold)
+        dataset = self.dataset((split, "val") if calibrate or threshold else (split,))
+        chosen, temperatures, cut = dataset.splits[split], None, None
+        if calibrate or threshold:
+            val = dataset.splits["val"]
+            seen = predict(self.members, val, self.user)
+            temperatures = self._fit_temperatures(seen, val) if calibrate else None
+            cut = self._choose_threshold(seen, val, threshold) if threshold else None
+        prediction = predict(self.members, chosen, self.user, progress=progress)
+        labels = chosen.labels.numpy()
+        probabilities = prediction.probabilities()
         first, alone = self.members[0], len(self.members) == 1
         found = {
             "dataset": dataset.name,
@@ -182,18 +203,49 @@ class Run:
             "interval": metrics.intervals(labels, probabilities),
             "ece": metrics.calibration_error(labels, probabilities),
             "runs": list(self.names),
-            "temperature": prediction.temperatures,
             "seed": first.config.seed if alone else [m.config.seed for m in self.members],
             "epoch": first.epoch if alone else [m.epoch for m in self.members],
             "validation": first.validation if alone else [m.validation for m in self.members],
         }
-        scores = results.Scores(found, labels, probabilities, dataset.class_names)
+        scores = results.Scores(
+            found,
+            labels,
+            probabilities,
+            dataset.class_names,
+            calibrated=results.calibrated(labels, prediction, temperatures)
+            if temperatures
+            else None,
+            threshold=cut.as_dict() | {split: rates(labels, probabilities, cut.value)}
+            if cut
+            else None,
+        )
         results.write_scores(self.folder / split, scores, chosen)
         page = pages.report(scores, dataset, self.members, self.names)
         write_text(self.folder / split / "report.html", page)
         return scores
 
-    def predict(self, paths: Sequence[str | Path], *, progress: bool = False) -> results.Answers:
+    def _fit_temperatures(self, seen: Prediction, val: Split) -> list[float]:
+        """Fits and stores the temperature of each run."""
+        temperatures = [calibration.calibrate(logits, val.labels) for logits in seen.logits]
+        for name, member, temperature in zip(self.names, self.members, temperatures, strict=True):
+            folder = Path(self.user.output_dir) / name
+            decisions.store_temperature(folder, member, temperature, len(val))
+        return temperatures
+
+    def _choose_threshold(self, seen: Prediction, val: Split, rule: str) -> Threshold:
+        """Chooses and stores the threshold of the run or the ensemble."""
+        cut = choose(val.labels.numpy(), seen.probabilities(), rule)
+        decisions.store_threshold(self.folder, self.members, cut)
+        return cut
+
+    def predict(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        calibrate: bool = False,
+        threshold: str | None = None,
+        progress: bool = False,
+    ) -> results.Answers:
         """Classifies scans of your own and writes a table to `<folder>/inputs`.
 
         Each is prepared as the scans of the training were (`volume` in the configuration).
@@ -201,17 +253,35 @@ class Run:
         Args:
             paths: Files of any format that `lmttm.data.scans` reads, or folders of such, or of
                 DICOM slices.
+            calibrate: Whether calibrated probabilities stand beside the others, with the
+                temperature that `score(calibrate=True)` has stored.
+            threshold: The rule of the threshold that `score(threshold=...)` has stored: the
+                class by it stands beside the most probable one.
             progress: Whether progress bars are shown.
 
         Returns:
             An answer for each scan that could be read, and an error for each other.
+
+        Raises:
+            InputError: No temperature or threshold is stored for these weights.
         """
+        temperatures = None
+        if calibrate:
+            folders = [Path(self.user.output_dir) / name for name in self.names]
+            pairs = zip(folders, self.members, strict=True)
+            temperatures = [decisions.stored_temperature(*pair) for pair in pairs]
+        point = None
+        if threshold:
+            check_rule(threshold)
+            point = decisions.stored_threshold(self.folder, self.members, threshold)
         cubes, notes, failures = prepare_all(paths, self.config)
         if not cubes:
             return results.Answers([], failures, self.class_names)
         volumes = torch.from_numpy(np.stack(list(cubes.values())))
         split = Split("inputs", volumes, torch.zeros(len(cubes), dtype=torch.int64))
-        rows = predict(self.members, split, self.user, progress=progress).probabilities
+        prediction = predict(self.members, split, self.user, progress=progress)
+        rows = prediction.probabilities()
+        scaled = prediction.probabilities(temperatures) if temperatures else [None] * len(rows)
         statistics = Statistics.from_dict(self.members[0].statistics)
         found = [
             results.answer(
@@ -219,10 +289,12 @@ class Run:
                 row,
                 self.class_names,
                 [*notes[path], *(statistics.warnings(cube) if statistics else [])],
+                calibrated=at_temperature,
+                threshold=point.value if point else None,
             )
-            for (path, cube), row in zip(cubes.items(), rows, strict=True)
+            for (path, cube), row, at_temperature in zip(cubes.items(), rows, scaled, strict=True)
         ]
-        answers = results.Answers(found, failures, self.class_names)
+        answers = results.Answers(found, failures, self.class_names, temperatures, point)
         results.write_answers(self.folder / "inputs", answers)
         return answers
 
@@ -330,17 +402,25 @@ def _user_config(target: str | Path, overrides: Sequence[str]) -> Config:
     return config.model_copy(update={"output_dir": str(folder.parent), **name})
 
 
+# What may be given again as it was not when the weights were saved: it changes no answer.
+_WITHOUT_EFFECT = ("train.name", "train.epoch", "train.save_every")
+
+
 def _refuse_contradictions(user: Config, trained: Config, overrides: Sequence[str]) -> None:
-    """An override must not say something else than the checkpoint does."""
+    """An override must be of use, or say what the checkpoint says."""
     different = differences(trained, user)
     for key in overridden_keys(list(overrides)):
-        if key in different and key.startswith(("model.", "dataset_name", "size", "distance")):
-            was, now = different[key]
-            if key == "dataset_name" and is_own(was) and is_own(now):
-                continue  # it may have moved: see `Run.dataset`
-            if now == "auto":  # as it was decided in training
-                continue
-            raise InputError(f"{key} was {was!r} when the run was trained, got {now!r}")
+        if key not in different or key in (*FROM_USER, *_WITHOUT_EFFECT):
+            continue
+        was, now = different[key]
+        if now == "auto" or key.startswith("volume."):  # as decided in training; see `agreed`
+            continue
+        if key == "dataset_name" and is_own(was) and is_own(now):
+            continue  # it may have moved: see `Run.dataset`
+        raise InputError(
+            f"{key} was {was!r} when the run was trained, got {now!r}, which would have no effect; "
+            f"only {', '.join(FROM_USER)} and train.name can be given"
+        )
 
 
 def _refuse_mismatch(members: Sequence[Checkpoint], names: Sequence[str]) -> None:

@@ -66,8 +66,11 @@ def predictions_in(folder: Path) -> Predictions:
     @cache
     def predictions(trial: str, split: str) -> tuple[Array, Array]:
         path = folder / trial / split / "predictions.csv"
-        table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
-        return table[:, 1].astype(int), table[:, 3:]
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        chances = [name for name in rows[0] if name.startswith("probability_")]
+        labels = np.array([int(row["label"]) for row in rows])
+        return labels, np.array([[float(row[name]) for name in chances] for row in rows])
 
     return predictions
 

@@ -31,7 +31,6 @@ SCORES = {
     "interval",
     "ece",
     "runs",
-    "temperature",
     "seed",
     "epoch",
     "validation",
@@ -450,16 +449,91 @@ def test_an_ensemble_of_different_data_is_refused(run_dir, arguments, capsys):
     assert "folds must be the same in all runs, got 0 in demo and 3 in fold" in message
 
 
-def test_calibration_changes_probabilities_but_no_prediction(run_dir, arguments):
-    tables = []
-    for option in ([], ["--calibrate"]):
-        assert predict.main([*arguments, *option]) == 0
-        path = run_dir / "test" / "predictions.csv"
-        tables.append(np.genfromtxt(path, delimiter=",", skip_header=1))
-    assert np.array_equal(tables[0][:, :3], tables[1][:, :3])
-    assert not np.allclose(tables[0][:, 3:], tables[1][:, 3:])
-    scores = json.loads((run_dir / "test" / "metrics.json").read_text())
-    assert scores["temperature"][0] != 1.0
+def test_predict_prints_what_a_reader_needs(run_dir, arguments, capsys, monkeypatch, tmp_path):
+    """Intervals, calibration error, temperature, and what a threshold finds and misses.
+
+    Guards against results of `--calibrate` that are written over those without it.
+    """
+
+    def logits(machine, split):  # of a network that is somewhat right and too sure
+        noise = torch.randn(len(split), 2, generator=torch.Generator().manual_seed(len(split)))
+        return 3 * (noise + 1.2 * torch.nn.functional.one_hot(split.labels, 2))
+
+    monkeypatch.setattr("lmttm.runs.predictor._Machine.logits", logits)
+    monkeypatch.setattr(phantoms, "SPLITS", {"train": 70, "val": 60, "test": 50})
+    assert predict.main(arguments) == 0
+    before = (run_dir / "test" / "metrics.json").read_text()
+    scores = json.loads(before)
+    out = capsys.readouterr().out
+    low, high = scores["interval"]["auc"]
+    assert f"AUC           {scores['auc']:.3f}   (95 %: {low:.3f} to {high:.3f})" in out
+    assert f"calibration error  {scores['ece']:.3f}" in out
+    assert "note:" not in out
+
+    options = ["--calibrate", "--threshold", "sensitivity=0.9"]
+    assert predict.main([*arguments, *options]) == 0
+    out = capsys.readouterr().out
+    assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80
+    assert (run_dir / "test" / "metrics.json").read_text() == before
+    found = json.loads((run_dir / "test" / "metrics-calibrated.json").read_text())
+    assert f"temperature {found['temperature'][0]:.3f}, fitted on the validation split" in out
+    cut = json.loads((run_dir / "test" / "threshold.json").read_text())
+    assert f"from a probability of {cut['value']:.3f} on (sensitivity=0.9, chosen" in out
+    assert f"sensitivity {cut['test']['sensitivity']:.3f}" in out
+    assert f"PPV {cut['test']['ppv']:.3f}" in out
+
+    np.save(tmp_path / "scan.npy", phantoms.generate(1, 0)[0][0])
+    assert predict.main([*arguments, "--input", str(tmp_path / "scan.npy"), *options]) == 0
+    out = capsys.readouterr().out
+    assert f"calibrated at the stored temperature {found['temperature'][0]:.3f}" in out
+    assert f"threshold {cut['value']:.3f}, as stored (sensitivity=0.9)" in out
+    header = (run_dir / "inputs" / "predictions.csv").read_text().splitlines()[0]
+    assert "calibrated" in header
+    assert "at threshold" in header
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--calibrate"], "needs 50 validation volumes, 5 of each class, got 40"),
+        (["--calibrate", "--split", "val"], "--calibrate chooses on the validation split"),
+        (["--threshold", "youden", "--split", "val"], "--threshold chooses on the validation"),
+        (["--threshold", "best"], "must be youden or such as sensitivity=0.9, got 'best'"),
+        (["--calibrate", "--input", "x.npy"], "calibration.json; run predict.py with --calibrate"),
+        (["test_flips=true"], "which would have no effect; only root, device, batch_size"),
+    ],
+)
+def test_predict_refuses_what_would_mislead(run_dir, arguments, capsys, options, told):
+    assert told in refused(predict.main, [*arguments, *options], capsys)
+    assert not (run_dir / "test" / "metrics.json").exists()
+
+
+def test_one_answer_for_all_volumes_is_noted(run_dir, arguments, capsys, monkeypatch):
+    """Guards against an ACC of 0.9 that is the majority rate."""
+    logits = torch.tensor([0.0, 1.0])
+    monkeypatch.setattr(
+        "lmttm.runs.predictor._Machine.logits", lambda _, split: logits.expand(len(split), 2)
+    )
+    assert predict.main(arguments) == 0
+    assert "note: all 50 volumes got the same answer, " in capsys.readouterr().out
+
+
+def test_one_volume_in_a_split(tmp_path, arguments, capsys):
+    """Guards against a crash in a score, an interval or a picture after an epoch of training."""
+    path = own_set(tmp_path / "few.npz")
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file}
+    for name in ("train", "val", "test"):
+        for kind in ("images", "labels"):
+            arrays[f"{name}_{kind}"] = arrays[f"{name}_{kind}"][:1]
+    np.savez(path, **arrays)
+    argv = [*arguments, f"dataset_name={path}", "model.preprocess_mode=3dBN"]
+    assert train.main(argv) == 0
+    err = capsys.readouterr().err
+    assert "the training split has no volume of: class 1; it cannot be learned" in err
+    assert "the validation split has no volume of: class 1; the AUC is not defined" in err
+    assert predict.main(argv) == 0
+    assert "not defined: a class has no volume" in capsys.readouterr().out
 
 
 def test_flips_at_test_time_are_averaged(run_dir, arguments, tmp_path):

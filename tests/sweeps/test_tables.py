@@ -28,7 +28,9 @@ def test_predictions_are_read_as_they_were_written(tmp_path):
     labels, chances = [0, 2, 1], np.random.default_rng(0).dirichlet([1, 1, 1], 3)
     folder = tmp_path / "a-s0" / "test"
     folder.mkdir(parents=True)
-    (folder / "predictions.csv").write_text(predictions_csv(labels, [0, 0, 0], chances.tolist()))
+    named = {"class_names": ("a", "b, c", "d"), "paths": ["x", "y", "z"]}
+    text = predictions_csv(labels, [0, 0, 0], chances.tolist(), **named)
+    (folder / "predictions.csv").write_text(text)
     found = predictions_in(tmp_path)("a-s0", "test")
     assert found[0].tolist() == labels
     np.testing.assert_allclose(found[1], chances, atol=1e-7)
