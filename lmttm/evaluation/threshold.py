@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from lmttm.errors import InputError
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 YOUDEN = "youden"
 SENSITIVITY = "sensitivity="
