@@ -279,8 +279,9 @@ class TestInheritance:
         """Guards against a comparison with TTM that is silently unequal."""
         for name in ("base.json", "ttm.json"):
             shutil.copy(CONFIG_DIR / name, tmp_path)
-        text = (tmp_path / "base.json").read_text()
-        (tmp_path / "base.json").write_text(text.replace('"epoch": 20', '"epoch": 7'))
+        edited = json.loads((tmp_path / "base.json").read_text())
+        edited["train"]["epoch"] = 7
+        (tmp_path / "base.json").write_text(json.dumps(edited))
         base, ttm = (load_config(tmp_path / f"{name}.json") for name in ("base", "ttm"))
         assert ttm.train.epoch == 7
         changed = differences(base, ttm)

@@ -103,7 +103,7 @@ def test_every_combination_trains(tokenizer, memory, mdu, kind, layers, start):
 
 def test_published_size():
     """The base configuration has the published number of parameters."""
-    model = build_model(load_config("base.json"))
+    model = build_model(Config())
     tables = sum(p.numel() for n, p in model.named_parameters() if n.endswith("positions.table"))
     total = sum(p.numel() for p in model.parameters())
     assert round(total / 1e6, 3) == 3.168
@@ -111,7 +111,7 @@ def test_published_size():
 
 
 def test_initial_weights_are_xavier_with_zero_biases():
-    model = build_model(load_config("base.json"))
+    model = build_model(Config())
     layer = model.cell.process.layers[0].linear1
     bound = (6 / (448 + 3 * 448)) ** 0.5
     assert 0.99 * bound < layer.weight.abs().max() <= bound
