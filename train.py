@@ -1,4 +1,7 @@
-"""Trains a machine: python train.py base.json [key=value ...] [--replace | --resume]."""
+"""Trains a machine: python train.py base.json [key=value ...] [--replace | --resume].
+
+On several GPUs: torchrun --nproc_per_node=4 train.py base.json
+"""
 
 import argparse
 import sys
@@ -20,21 +23,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    from lmttm.training.distributed import joined
     from lmttm.training.interrupt import Interrupted
 
-    config = lmttm.load_config(args.config, args.overrides)
     command = " ".join([args.config, *args.overrides])
-    try:
-        lmttm.train(
-            config,
-            replace=args.replace,
-            resume=args.resume,
-            report=tqdm.write,
-            progress=sys.stderr.isatty(),
-        )
-    except Interrupted as stop:
-        raise stop.with_hint(f"resume with: python train.py {command} --resume") from None
-    print(f"score it: python predict.py {command}")
+    with joined() as team:
+        config = lmttm.load_config(args.config, args.overrides)
+        try:
+            lmttm.train(
+                config,
+                replace=args.replace,
+                resume=args.resume,
+                report=tqdm.write,
+                progress=sys.stderr.isatty(),
+            )
+        except Interrupted as stop:
+            raise stop.with_hint(f"resume with: python train.py {command} --resume") from None
+        if team.leads:
+            print(f"score it: python predict.py {command}")
     return 0
 
 

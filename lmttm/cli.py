@@ -59,7 +59,8 @@ def run(
         sys.stdout.flush()
         return code
     except RunError as error:
-        print(f"{error.prefix}{error}", file=sys.stderr)
+        if text := f"{error.prefix}{error}":
+            print(text, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)

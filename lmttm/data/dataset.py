@@ -39,6 +39,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, chosen: slice) -> "Split":
+        """Some of the volumes in a row, not copied."""
+        distances = None if self.distances is None else self.distances[chosen]
+        return Split(self.name, self.images[chosen], self.labels[chosen], distances)
+
     def to(self, device: torch.device) -> "Split":
         """The same split with its tensors on a device."""
         distances = None if self.distances is None else self.distances.to(device)

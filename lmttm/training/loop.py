@@ -28,6 +28,7 @@ from lmttm.runs import checkpoint, folder
 from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
 from lmttm.runs.run import Run, open_run
 from lmttm.training.checks import check
+from lmttm.training.distributed import Alone, joined
 from lmttm.training.interrupt import Interrupted, Interruption, interruption
 from lmttm.training.setup import make_trainer, settle, settle_precision, warn_of_jump
 from lmttm.training.trainer import NotFinite, Trainer
@@ -62,21 +63,41 @@ def train(
         Interrupted: A signal stopped the training; its state is saved.
         RunError: Another reason to stop, such as too little memory.
     """
-    folder.check_folder(config.run_dir, may_exist=replace or resume)
-    device = pick_device(config.device)
+    with joined() as team:
+        if not team.leads:
+            report, progress = (lambda text: None), False
+        return _train(config, team, replace, resume, report, progress)
+
+
+def _train(
+    config: Config,
+    team: Alone,
+    replace: bool,
+    resume: bool,
+    report: Callable[[str], None],
+    progress: bool,
+) -> Run:
+    """Trains in one of the processes of a team; the leading one writes."""
+    device = pick_device(team.place(config.device, config.batch_size))
     make_deterministic(config.seed)
+    if team.leads:
+        folder.check_folder(config.run_dir, may_exist=replace or resume)
     config = folder.as_begun(config) if resume else config
-    dataset = load_dataset(config)
+    with team.one_first():
+        dataset = load_dataset(config)
     config = settle_precision(settle(config, dataset), device)
     model = build_model(config)
     check(config, dataset, model)
     report(text.summary(config, dataset, model, device))
 
-    with folder.locked(config.run_dir), enough_memory(config.batch_size):
-        data = dataset.digest()
-        last = folder.latest(config, data) if resume else None
-        folder.start(config, resumed=last is not None)
-        trainer = make_trainer(config, dataset.splits["train"], model.to(device))
+    lock = folder.locked(config.run_dir) if team.leads else contextlib.nullcontext()
+    with lock, enough_memory(config.batch_size):
+        data = team.from_leader(dataset.digest)
+        last = team.from_leader(lambda: folder.latest(config, data) if resume else None)
+        if team.leads:
+            folder.start(config, resumed=last is not None)
+        team.seed(config.seed)
+        trainer = make_trainer(config, dataset.splits["train"], model.to(device), team)
         history = _restore(last, config, trainer) if last else []
         if last and trainer.epoch:
             report(f"resumes after epoch {trainer.epoch}, step {trainer.steps_done}")
@@ -85,6 +106,7 @@ def train(
             return open_run(config.run_dir)
         with interruption() as stop:
             _Loop(config, dataset, data, trainer, history, stop, report, progress).run()
+        team.meet()  # what the leading process writes is written
         if stop.signal and not folder.is_over(config, history):
             place = f"epoch {trainer.epoch + 1}, step {trainer.steps_done}"
             raise Interrupted(stop.signal, f"stopped in {place}")
@@ -119,6 +141,7 @@ class _Loop:
     ) -> None:
         self.config = config
         self.trainer = trainer
+        self.team = trainer.team
         self.history = history
         self.stop = stop
         self.report = report
@@ -132,16 +155,17 @@ class _Loop:
         run_dir, first = self.config.run_dir, self.trainer.epoch + 1
         board = TensorBoard(run_dir / "tensorboard", first)
         with contextlib.closing(board), self._bar() as bar:
-            while not (folder.is_over(self.config, self.history) or self.stop.signal):
+            while not (folder.is_over(self.config, self.history) or self._stops()):
                 record = self._epoch()
                 if record is None:
                     return
-                board.add(record)
+                if self.team.leads:
+                    board.add(record)
                 bar.update()
                 best = folder.best_of(self.config, self.history)
                 bar.set_postfix(val_auc=text.number(best["val_auc"]), refresh=False)
                 self.report(text.epoch_line(record, self.config.train.epoch))
-            if self.history:
+            if self.history and self.team.leads:
                 self._draw(board)
 
     def _draw(self, board: TensorBoard) -> None:
@@ -171,29 +195,41 @@ class _Loop:
         try:
             loss = self.trainer.train_epoch(self._after_step, progress=self.progress)
         except NotFinite as error:
-            error.write(self.config.run_dir / "not_finite.json")
+            if self.team.leads:
+                error.write(self.config.run_dir / "not_finite.json")
             raise
         if loss is None:
             return None
         record: Record = {"epoch": self.trainer.epoch, "lr": self.trainer.lr, "train_loss": loss}
-        record |= _validate(self.trainer.model_to_keep, self.val, self.config)
+        record |= _validate(self.trainer.model_to_keep, self.val, self.config, self.team)
         record["seconds"] = round(time.perf_counter() - started, 3)
         self.history.append(record)
         record["best"] = folder.best_of(self.config, self.history) is record
         if record["best"]:
             self._save_best(record)
         self._save_last()
-        folder.write_log(self.config.run_dir, self.history)
+        if self.team.leads:
+            folder.write_log(self.config.run_dir, self.history)
         return record
+
+    def _stops(self) -> bool:
+        """Whether a signal has come, to any process of the team."""
+        signal = self.team.agree(self.stop.signal)
+        if signal:
+            self.stop.signal = signal
+        return signal is not None
 
     def _after_step(self) -> bool:
         """Saves where it is time to, or where a signal has come; then True stops the epoch."""
         every = self.config.train.save_every
-        if self.stop.signal or (every and self.trainer.steps_done % every == 0):
+        stops = self._stops()
+        if stops or (every and self.trainer.steps_done % every == 0):
             self._save_last()
-        return self.stop.signal is not None
+        return stops
 
     def _save_best(self, record: Record) -> None:
+        if not self.team.leads:
+            return
         self.save(
             self.config.run_dir / BEST,
             model=self.trainer.model_to_keep,
@@ -203,18 +239,23 @@ class _Loop:
         )
 
     def _save_last(self) -> None:
+        state = self.trainer.state_dict()  # which all processes of a team have a part in
+        if not self.team.leads:
+            return
         self.save(
             self.config.run_dir / LAST,
             model=self.trainer.model,
             epoch=self.trainer.epoch,
             validation=self.history[-1] if self.history else {},
-            training={"trainer": self.trainer.state_dict(), "history": self.history},
+            training={"trainer": state, "history": self.history},
             previous=self.config.run_dir / PREVIOUS,
         )
 
 
-def _validate(model: nn.Module, split: Split, config: Config) -> dict[str, float | None]:
-    logits = evaluate(model, split, batch_size=config.batch_size)
+def _validate(
+    model: nn.Module, split: Split, config: Config, team: Alone
+) -> dict[str, float | None]:
+    logits = team.score(split, partial(evaluate, model, batch_size=config.batch_size))
     if not logits.isfinite().all():
         raise RunError("the outputs for the validation split are not finite; lower train.lr")
     labels = split.labels.cpu()

@@ -14,7 +14,9 @@ from lmttm.data.dataset import Dataset, Split, with_distances
 from lmttm.data.distance import is_mask
 from lmttm.device import fast_in_bf16
 from lmttm.model.trace import Classifier
+from lmttm.training.batch_norm import share_batch_norm
 from lmttm.training.checks import num_steps
+from lmttm.training.distributed import Alone
 from lmttm.training.optimizer import learning_rate, make_optimizer, warmup_length
 from lmttm.training.trainer import Trainer
 
@@ -81,8 +83,20 @@ def warn_of_jump(begun: Config, config: Config, num_volumes: int, step: int) -> 
         )
 
 
-def make_trainer(config: Config, split: Split, model: Classifier) -> Trainer:
-    """The trainer that a configuration describes, on the device of the model."""
+def make_trainer(
+    config: Config, split: Split, model: Classifier, team: Alone | None = None
+) -> Trainer:
+    """The trainer that a configuration describes, on the device of the model.
+
+    Args:
+        config: The configuration.
+        split: The training split.
+        model: The model. In a team its batch norms are replaced by ones over the whole batch.
+        team: The processes that train it together; None for this one alone.
+    """
+    team = team or Alone()
+    if team.size > 1:
+        share_batch_norm(model, team)
     device = next(model.parameters()).device
     train = settle_precision(config, device).train
     split = with_distances(split, config).to(device)
@@ -104,4 +118,5 @@ def make_trainer(config: Config, split: Split, model: Classifier) -> Trainer:
         bf16=train.precision == "bf16",
         compiled=train.compile == "on" or (train.compile == "auto" and device.type == "cuda"),
         ema=train.ema,
+        team=team,
     )

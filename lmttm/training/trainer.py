@@ -20,6 +20,7 @@ from lmttm.model.trace import Classifier
 from lmttm.storage import write_text
 from lmttm.training.averaging import Average
 from lmttm.training.compiled import Compiled
+from lmttm.training.distributed import Alone
 
 # On a GPU, the host checks the losses only every so many steps, so that the GPU never waits for it.
 _CHECK_EVERY = 50
@@ -86,6 +87,7 @@ class Trainer:
         bf16: Whether the products of training are taken in bfloat16.
         compiled: Whether the passes of the model are compiled; see `Compiled`.
         ema: Decay of the averaged weights, in [0, 1); 0 for none.
+        team: The processes that share each batch; None for this one alone.
 
     Attributes:
         epoch: Epochs that are done.
@@ -109,6 +111,7 @@ class Trainer:
         bf16: bool = False,
         compiled: bool = False,
         ema: float = 0.0,
+        team: Alone | None = None,
     ) -> None:
         self.model = model
         self.split = split
@@ -122,9 +125,10 @@ class Trainer:
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
         self.bf16 = bf16
+        self.team = team or Alone()
         # Graphs would overwrite the gradients that a batch's parts add up.
-        size = min(self.part_size, len(split))
-        self.run = Compiled(model.run, size, graphs=accumulate == 1) if compiled else model.run
+        full = self.team.share(torch.arange(min(self.part_size, len(split))))
+        self.run = Compiled(model.run, len(full), graphs=accumulate == 1) if compiled else model.run
         self.averaged = Average(model, decay=ema) if ema else None
         self.device = split.images.device
         self.skips_unseen = bool(optimizer.defaults.get("fused"))
@@ -202,15 +206,19 @@ class Trainer:
         before = [buffer.clone() for buffer in buffers]
         weight = self._weight(self.split.labels[chosen])
         loss = memory = torch.zeros((), device=self.device)
-        for part in chosen.split(self.part_size):
-            share = len(part) / len(chosen)
+        for whole in chosen.split(self.part_size):
+            part, copies = self.team.share(whole), self.team.copies
+            share = len(part) / (len(chosen) * copies)
             volumes, mixing = self.augment(self.split.inputs(part))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 trace = self.run(volumes)
-                part_loss = self._loss(trace.logits, self.split.labels[part], mixing) / weight
+                summed = self._loss(trace.logits, self.split.labels[part], mixing)
+                part_loss = summed / (weight * copies)
             part_loss.backward()
             loss = loss + part_loss.detach()
             memory = memory + share * _mean_memory(trace.memory.detach())
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        self.team.add_up([loss, memory, *gradients])
 
         limit = self.clip_norm or math.inf
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
@@ -270,7 +278,10 @@ class Trainer:
         self._unseen.clear()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that going on needs, beside the weights; what `torch.load` takes as weights."""
+        """All that resuming needs, beside the weights; what `torch.load` takes as weights.
+
+        In a team all processes call it together; the state is the leading one's.
+        """
         self._look()
         state = {
             "epoch": self.epoch,
@@ -278,6 +289,7 @@ class Trainer:
             "last_finite": self._last_finite,
             "optimizer": self.optimizer.state_dict(),
             **random_state(self.device),
+            "team": self.team.collect(random_state(self.device))[1:],
         }
         if self.averaged:
             state["averaged"] = self.averaged.state_dict()
@@ -291,7 +303,11 @@ class Trainer:
         self.optimizer.load_state_dict(_with_options_of(self.optimizer, state["optimizer"]))
         if self.averaged:
             self.averaged.load_state_dict(state["averaged"])
-        restore_random_state(state, self.device)
+        states = [state, *state.get("team", [])]
+        if self.team.leads or len(states) == self.team.size:
+            restore_random_state(states[self.team.rank], self.device)
+        else:  # it was another number of processes
+            self.team.seed(self.seed, self.epoch, self.steps_done)
 
 
 def _with_options_of(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
