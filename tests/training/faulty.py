@@ -14,6 +14,7 @@ import torch
 
 import train
 from lmttm.errors import RunError
+from lmttm.training import loop
 from lmttm.training.trainer import Trainer
 
 step = Trainer._step
@@ -44,7 +45,7 @@ def main(fault, mark, *argv):
             mark.touch()
             FAULTS[fault](trainer)
 
-    pictures = patch.multiple("lmttm.training.loop", figures=MagicMock(), TensorBoard=MagicMock())
+    pictures = patch.multiple(loop, TensorBoard=MagicMock(), curves=MagicMock(), save=MagicMock())
     with patch.object(Trainer, "_step", stepped), pictures:
         return train.main(argv)
 

@@ -18,6 +18,7 @@ from lmttm.config.files import load_config
 from lmttm.data import phantoms
 from lmttm.data.dataset import Dataset, Split, _stack
 from lmttm.model.build import build_model
+from lmttm.training import loop
 from lmttm.training.distributed import joined
 from lmttm.training.interrupt import Interrupted
 from lmttm.training.loop import train
@@ -78,7 +79,7 @@ def run(root, jobs):
     data = patch("lmttm.training.loop.load_dataset", small_phantoms)
     class_weights = Split.class_weights
     weights = patch.object(Split, "class_weights", lambda *args: class_weights(*args).double())
-    pictures = patch.multiple("lmttm.training.loop", figures=MagicMock(), TensorBoard=MagicMock())
+    pictures = patch.multiple(loop, TensorBoard=MagicMock(), curves=MagicMock(), save=MagicMock())
     with joined(), doubled, model, data, weights, pictures:
         for job in jobs:
             folder, case, *mode = job.split(":")
