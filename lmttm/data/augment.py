@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lmttm.data.distance import without_cube
+
 _AXES = {"D": 2, "H": 3, "W": 4}  # of a batch (b c D H W)
 _DISTANCE = slice(1, None)  # the channel behind the grey values, where there is one
 
@@ -28,7 +30,8 @@ class Augment:
         shift: Largest shift along each axis, in voxels.
         intensity: Intensities are scaled by a factor from 1 - this to 1 + this.
         noise: Largest standard deviation of the normal noise on intensities.
-        cutout: Edge of a cube that is blanked, as a share of the volume's edge.
+        cutout: Edge of a cube that is blanked, as a share of the volume's edge; a distance
+            channel is that of the shape without it (see `without_cube`).
         mixup: Each volume is mixed with another; the share of the first is drawn for the
             batch from Beta(mixup, mixup). 0: no mixing.
 
@@ -133,15 +136,19 @@ class Augment:
         return grey.clamp(0, 1)
 
     def _cut_out(self, volumes: Tensor) -> Tensor:
-        inside = torch.ones_like(volumes[:, :1], dtype=torch.bool)
+        """Blanks a cube; a distance channel becomes that of the shape without it."""
+        inside = []
         for dim in _AXES.values():
             edge = volumes.shape[dim]
-            shape = [1, 1, 1, 1, 1]
-            shape[dim] = edge
-            place = torch.arange(edge, device=volumes.device).view(shape)
-            centre = edge * _each(volumes)
-            inside = inside & ((place + 0.5 - centre).abs() < self.cutout * edge / 2)
-        return volumes.masked_fill(inside, 0)
+            place = torch.arange(edge, device=volumes.device) + 0.5
+            inside.append((place - edge * _draw(volumes)).abs() < self.cutout * edge / 2)
+        depth, height, width = inside
+        cube = depth[:, :, None, None] & height[:, None, :, None] & width[:, None, None, :]
+        grey = volumes[:, :1].masked_fill(cube[:, None], 0)
+        distances = volumes[:, _DISTANCE]
+        if distances.shape[1]:
+            distances = without_cube(volumes[:, 0], distances[:, 0], inside)[:, None]
+        return torch.cat([grey, distances], dim=1)
 
     def _mixed(self, volumes: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         partner = torch.randperm(len(volumes), device=volumes.device)

@@ -1,5 +1,7 @@
 """How far each voxel of a shape mask is from the shape's surface."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -37,3 +39,58 @@ def signed_distance(volumes: Tensor) -> Tensor:
     edge = volumes.shape[-1]
     result = np.stack([one(mask) for mask in masks]) if len(masks) else np.zeros(masks.shape)
     return torch.from_numpy((result / edge).astype(np.float32)).to(volumes.device)
+
+
+def without_cube(grey: Tensor, distances: Tensor, inside: Sequence[Tensor]) -> Tensor:
+    """The signed distances of shapes from which a cube was cut, on their device.
+
+    The least of two signed distances, to the shape's surface and to the cube's, is exact within
+    the shape that is left. Outside of it the sign is right, and the distance never more than
+    the true one: what was nearest may have been cut away.
+
+    Args:
+        grey: Intensities `(b D H W)` in [0, 1] before the cut.
+        distances: `(b D H W)`, as `signed_distance` gives them for these.
+        inside: For the axes D, H, W: which coordinates the cube covers `(b edge)`, without
+            gaps; none where it has no voxel.
+
+    Returns:
+        `(b D H W)`, in units of the volume's edge; 0 everywhere where no surface is left.
+    """
+    far, deep = [], []
+    for axis, covered in enumerate(inside):
+        view = [len(covered), 1, 1, 1]
+        view[axis + 1] = -1
+        gap, exit_ = _along(covered)
+        far.append(gap.view(view))
+        deep.append(exit_.view(view))
+    outside = far[0] ** 2 + far[1] ** 2 + far[2] ** 2
+    depth = torch.minimum(torch.minimum(deep[0], deep[1]), deep[2])
+    cube = outside == 0
+    to_cube = torch.where(cube, -depth, outside.sqrt()) / grey.shape[-1]  # negative within it
+    shape = grey >= MASK_THRESHOLD / 255
+    axes = (1, 2, 3)
+    # A volume that is nothing but shape has no surface, and so no distances, before the cut.
+    distances = torch.where(shape.all(axes, keepdim=True), torch.inf, distances)
+    left = shape & ~cube
+    surface = left.any(axes, keepdim=True) & ~left.all(axes, keepdim=True)
+    return torch.where(surface, torch.minimum(distances, to_cube), 0.0)
+
+
+def _along(covered: Tensor) -> tuple[Tensor, Tensor]:
+    """How far each coordinate `(b edge)` is from those that are covered, and from the others.
+
+    Both in voxels, 0 for a coordinate that is itself one of them; infinite where there are none
+    on either side.
+    """
+    edge = covered.shape[1]
+    place = torch.arange(edge, device=covered.device, dtype=torch.float32)
+    some = covered.any(dim=1, keepdim=True)
+    first = torch.where(covered, place, torch.inf).amin(dim=1, keepdim=True)
+    last = torch.where(covered, place, -torch.inf).amax(dim=1, keepdim=True)
+    gap = torch.maximum(first - place, place - last).clamp(min=0)
+    gap = torch.where(some, gap, torch.inf)
+    below = torch.where(first > 0, place - first + 1, torch.inf)
+    above = torch.where(last < edge - 1, last - place + 1, torch.inf)
+    exit_ = torch.where(covered, torch.minimum(below, above), 0.0)
+    return gap, exit_

@@ -277,3 +277,16 @@ def test_everything_together_keeps_shape_and_range_and_follows_the_seed(volumes)
     assert first.shape == volumes.shape
     assert first.min() >= 0
     assert first.max() <= 1
+
+
+def test_a_cutout_leaves_a_distance_channel_that_means_what_it_says():
+    """Guards against distances of 0 in the cube: "surface" wherever something was blanked."""
+    _, batch = shapes()
+    changed = augmented(batch, cutout=0.4)
+    assert not torch.equal(changed[:, 0], batch[:, 0])
+    expected = signed_distance((255 * changed[:, 0]).to(torch.uint8))
+    within = expected > 0
+    torch.testing.assert_close(changed[:, 1][within], expected[within])
+    assert torch.equal(changed[:, 1].sign(), expected.sign())
+    grey = augmented(batch[:, :1], cutout=0.4)
+    assert grey.shape == (8, 1, 28, 28, 28)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from lmttm.data.distance import is_mask, signed_distance
+from lmttm.data.distance import is_mask, signed_distance, without_cube
 
 
 def test_distances_are_scipys_transform_in_edges_of_the_volume():
@@ -59,3 +59,40 @@ def test_a_mask_has_nothing_and_one_grey_value_that_counts_as_the_shape(values, 
     assert is_mask(volumes) == expected
     if expected:
         assert signed_distance(volumes).any()
+
+
+def cubes(count, edge, share, seed=0):
+    """Cubes that cover a share of each axis, some of them cut off by the border."""
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.rand(3, count, 1, generator=generator) * edge
+    place = torch.arange(edge) + 0.5
+    return [(place - centre).abs() < share * edge / 2 for centre in centres]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6])
+def test_a_shape_without_a_cube_has_its_own_distances(share):
+    """Guards against a cube of distance 0, which says "surface" in every voxel of it."""
+    rng = np.random.default_rng(0)
+    smooth = [gaussian_filter(rng.random((16, 16, 16)), 3) for _ in range(20)]
+    masks = torch.tensor(np.array([255 * (v > np.median(v)) for v in smooth]), dtype=torch.uint8)
+    masks[18], masks[19] = 0, 255  # nothing, and nothing but shape
+    inside = cubes(20, 16, share)
+    depth, height, width = inside
+    cube = depth[:, :, None, None] & height[:, None, :, None] & width[:, None, None, :]
+    found = without_cube(masks / 255, signed_distance(masks), inside)
+    expected = signed_distance(masks.masked_fill(cube, 0))
+    within = expected > 0
+    torch.testing.assert_close(found[within], expected[within])
+    assert torch.equal(found.sign(), expected.sign())
+    assert (found.abs() <= expected.abs() + 1e-6).all()
+    error = (found - expected).abs() * 16  # in voxels
+    assert error.mean() < 0.5
+    assert not found[18].any()
+
+
+def test_nothing_is_left_of_a_shape_within_the_cube():
+    mask = torch.zeros(1, 8, 8, 8, dtype=torch.uint8)
+    mask[0, 3:5, 3:5, 3:5] = 255
+    covered = torch.zeros(1, 8, dtype=torch.bool)
+    covered[0, 2:6] = True
+    assert not without_cube(mask / 255, signed_distance(mask), [covered] * 3).any()
