@@ -165,9 +165,10 @@ def is_finished(trial: Trial, split: str) -> bool:
         history = [json.loads(line) for line in lines]
     except (OSError, ValueError):
         return False
+    if not history or not is_over(trial.config, history):
+        return False
     kept = best_of(trial.config, history)
-    over = kept is not None and is_over(trial.config, history)
-    return over and scores.get("epoch") == kept["epoch"] and is_begun(trial)
+    return bool(scores.get("epoch") == kept["epoch"]) and is_begun(trial)
 
 
 def is_begun(trial: Trial) -> bool:

@@ -48,10 +48,6 @@ def test_the_last_epoch_is_the_best_where_the_last_is_kept(tmp_path):
     assert folder.best_of(config, history)["epoch"] == 2
 
 
-def test_before_the_first_epoch_there_is_no_best(config):
-    assert folder.best_of(config, []) is None
-
-
 @pytest.mark.parametrize(
     ("stop_auc", "aucs", "over"),
     [
