@@ -316,7 +316,9 @@ class Config(_Section):
     root: Annotated[str, BeforeValidator(_path)] = Field(
         "./datasets_data/medmnist", description="folder of the npz files"
     )
-    size: Literal[28, 64] = Field(28, description="edge of a volume, in voxels")
+    size: Annotated[int, Field(ge=8, le=256)] = Field(
+        28, description="edge of a volume, in voxels; 28 or 64 for MedMNIST"
+    )
     distance: Literal["off", "on", "auto"] = Field(
         "off", description="a signed distance channel for shape masks; auto: where all are masks"
     )

@@ -34,6 +34,7 @@ from lmttm.runs.agreement import agreed
 from lmttm.runs.checkpoint import BEST, Checkpoint
 from lmttm.runs.explainer import Explainer
 from lmttm.runs.folder import CONFIG
+from lmttm.runs.folds import are_folds, predict_folds
 from lmttm.runs.predictor import FROM_USER, Prediction, predict, with_user
 from lmttm.storage import printable, write_text
 
@@ -163,7 +164,8 @@ class Run:
         """Scores a whole split and writes metrics, predictions and pictures to the folder.
 
         Args:
-            split: train, val or test.
+            split: train, val or test. For runs of several folds val pools what each says of the
+                volumes that it was validated on.
             calibrate: Whether a temperature is fitted on the validation split, stored, and the
                 split scored with it as well. The scores without it stay what they are.
             threshold: `youden` or `sensitivity=0.9`: a threshold for the second of two classes
@@ -185,14 +187,21 @@ class Run:
             )
         if threshold:
             check_rule(threshold)
-        dataset = self.dataset((split, "val") if calibrate or threshold else (split,))
+        several = are_folds(self.members)
+        if several and (calibrate or threshold):
+            raise InputError("--calibrate and --threshold cannot be used with several folds")
+        if several:
+            dataset, prediction = predict_folds(self.members, self.user, split, progress=progress)
+        else:
+            dataset = self.dataset((split, "val") if calibrate or threshold else (split,))
         chosen, temperatures, cut = dataset.splits[split], None, None
         if calibrate or threshold:
             val = dataset.splits["val"]
             seen = predict(self.members, val, self.user)
             temperatures = self._fit_temperatures(seen, val) if calibrate else None
             cut = self._choose_threshold(seen, val, threshold) if threshold else None
-        prediction = predict(self.members, chosen, self.user, progress=progress)
+        if not several:
+            prediction = predict(self.members, chosen, self.user, progress=progress)
         labels = chosen.labels.numpy()
         probabilities = prediction.probabilities()
         first, alone = self.members[0], len(self.members) == 1
@@ -277,13 +286,19 @@ class Run:
         cubes, notes, failures = prepare_all(paths, self.config)
         if not cubes:
             return results.Answers([], failures, self.class_names)
-        volumes = torch.from_numpy(np.stack(list(cubes.values())))
-        split = Split("inputs", volumes, torch.zeros(len(cubes), dtype=torch.int64))
-        prediction = predict(self.members, split, self.user, progress=progress)
+        logits = []
+        for member in self.members:
+            shown = cubes
+            if self.volume is None and member.config.volume != self.config.volume:
+                shown = prepare_all(paths, member.config)[0]
+            volumes = torch.from_numpy(np.stack(list(shown.values())))
+            split = Split("inputs", volumes, torch.zeros(len(cubes), dtype=torch.int64))
+            logits += predict([member], split, self.user, progress=progress).logits
+        prediction = Prediction(tuple(logits))
         rows = prediction.probabilities()
         scaled = prediction.probabilities(temperatures) if temperatures else [None] * len(rows)
         statistics = Statistics.from_dict(self.members[0].statistics)
-        found = [
+        answered = [
             results.answer(
                 path,
                 row,
@@ -294,7 +309,7 @@ class Run:
             )
             for (path, cube), row, at_temperature in zip(cubes.items(), rows, scaled, strict=True)
         ]
-        answers = results.Answers(found, failures, self.class_names, temperatures, point)
+        answers = results.Answers(answered, failures, self.class_names, temperatures, point)
         results.write_answers(self.folder / "inputs", answers)
         return answers
 
@@ -426,7 +441,8 @@ def _refuse_contradictions(user: Config, trained: Config, overrides: Sequence[st
 def _refuse_mismatch(members: Sequence[Checkpoint], names: Sequence[str]) -> None:
     """The runs of an ensemble must be about the same volumes."""
     for member, name in zip(members, names, strict=True):
-        for key in ("dataset_name", "size", "folds", "fold", "volume"):
+        comparable = members[0].knows_volume and member.knows_volume and not are_folds(members)
+        for key in ("dataset_name", "size", "folds", *(["volume"] if comparable else [])):
             here, there = (getattr(m.config, key) for m in (members[0], member))
             if here != there:
                 raise InputError(
