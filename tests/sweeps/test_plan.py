@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from lmttm.sweeps.plan import SWEEP_DIR, cost, load_sweep, make_trials
+from lmttm.config.files import load_config
+from lmttm.sweeps.plan import SWEEP_DIR, Trial, cost, is_finished, load_sweep, make_trials
 
 SHIPPED = sorted(path.name for path in SWEEP_DIR.glob("*.json"))
 
@@ -47,3 +48,12 @@ def test_overrides_change_every_trial_and_base_the_base():
     assert len(trials) == 6
     assert {trial.config.dataset_name for trial in trials} == {"PhantomMNIST3D"}
     assert {trial.config.train.epoch for trial in trials} == {2}
+
+
+def test_a_trial_with_an_empty_log_is_not_finished(tmp_path):
+    """Guards against a sweep that dies of a run that was killed before its first epoch."""
+    config = load_config("demo.json", [f"output_dir={tmp_path}", "train.name=a"])
+    (tmp_path / "a" / "val").mkdir(parents=True)
+    (tmp_path / "a" / "val" / "metrics.json").write_text('{"epoch": 1}')
+    (tmp_path / "a" / "log.jsonl").write_text("")
+    assert not is_finished(Trial("a", {}, (), config), "val")
