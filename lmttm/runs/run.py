@@ -286,7 +286,7 @@ class Run:
         cubes, notes, failures = prepare_all(paths, self.config)
         if not cubes:
             return results.Answers([], failures, self.class_names)
-        logits = []
+        logits: list[torch.Tensor] = []
         for member in self.members:
             shown = cubes
             if self.volume is None and member.config.volume != self.config.volume:
