@@ -71,6 +71,14 @@ class Split:
         counts = self.counts(num_classes)
         return torch.where(counts > 0, len(self) / ((counts > 0).sum() * counts.clamp(min=1)), 0.0)
 
+    def digest(self) -> str:
+        """The first 32 digits of the SHA-256 of all volumes and labels."""
+        digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
+        for part in self.images.split(64):  # as memory-mapped volumes must not be read whole
+            digest.update(part.cpu().contiguous().numpy().tobytes())
+        digest.update(self.labels.cpu().numpy().tobytes())
+        return digest.hexdigest()[:32]
+
     def majority_rate(self) -> float:
         """Share of the most frequent class: what a constant answer scores."""
         return self.labels.bincount().max().item() / len(self)
@@ -89,14 +97,8 @@ class Dataset:
     volume: VolumeConfig | None = None
 
     def digest(self) -> str:
-        """The SHA-256 of all volumes and labels, by which a replaced data set is noticed."""
-        digest = hashlib.sha256()
-        for name, split in sorted(self.splits.items()):
-            digest.update(f"{name} {tuple(split.images.shape)};".encode())
-            for part in split.images.split(64):  # as memory-mapped volumes must not be read whole
-                digest.update(part.cpu().contiguous().numpy().tobytes())
-            digest.update(split.labels.cpu().numpy().tobytes())
-        return digest.hexdigest()
+        """The content of each split, such as `test:c0ffee... train:...`, to notice another one."""
+        return " ".join(f"{name}:{split.digest()}" for name, split in sorted(self.splits.items()))
 
 
 def with_distances(split: Split, config: Config) -> Split:

@@ -154,11 +154,12 @@ def _moved(state: Checkpoint, config: Config, data: str) -> bool:
 
 
 def _refuse_other_data(state: Checkpoint, config: Config, data: str) -> None:
-    if state.config.dataset_name == config.dataset_name and state.data not in ("", data):
+    changed = {part.partition(":")[0] for part in set(data.split()) - set(state.data.split())}
+    if state.config.dataset_name == config.dataset_name and state.data and changed:
         raise InputError(
             f"the data set {config.dataset_name} was replaced since the run {config.run_dir} "
-            f"started: its SHA-256 is {data[:12]}..., and was {state.data[:12]}...; --replace "
-            "starts the run anew, train.name=... makes another"
+            f"started (other content: {', '.join(sorted(changed))}); --replace starts it anew, "
+            "train.name=... makes another"
         )
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lmttm.config.files import load_config
-from lmttm.data.dataset import Split, batches, prepare, with_distances
+from lmttm.data.dataset import Dataset, Split, batches, prepare, with_distances
 from lmttm.data.distance import signed_distance
 from lmttm.errors import InputError
 
@@ -79,3 +79,24 @@ def test_a_split_gives_what_prepare_gives(distance):
     moved = split.to(torch.device("meta"))
     assert {part.device.type for part in (moved.images, moved.labels)} == {"meta"}
     assert (moved.name, len(moved)) == ("test", 3)
+
+
+def test_a_digest_follows_every_volume_and_label_of_its_split():
+    """Guards against a data set that is replaced in one voxel, one label, or in its order."""
+    images = torch.randint(256, (130, 4, 4, 4), dtype=torch.uint8)
+    labels = torch.arange(130) % 2
+
+    def digest(images, labels):
+        parts = {"val": Split("val", images[:3], labels[:3]), "test": Split("test", images, labels)}
+        test, val = Dataset("Some", ("a", "b"), parts).digest().split()
+        assert val == "val:" + Split("other", images[:3], labels[:3]).digest()
+        return test
+
+    before = digest(images, labels)
+    assert digest(images.clone(), labels.clone()) == before
+    other = images.clone()
+    other[129, 3, 3, 3] ^= 1
+    assert digest(other, labels) != before
+    assert digest(images, labels.roll(1)) != before
+    assert digest(images.flip(0), labels) != before
+    assert digest(images[:-1], labels[:-1]) != before

@@ -217,12 +217,14 @@ def saved_with(config, data):
 def test_a_data_set_that_was_replaced_is_noticed(config, name):
     """Guards against a run that goes on with other volumes under the same name."""
     config = config.model_copy(update={"dataset_name": name})
-    saved_with(config, "abc")
-    assert folder.latest(config, "abc").epoch == 1
-    with pytest.raises(InputError, match=r"was replaced since the run .* --replace starts the run"):
-        folder.latest(config, "def")
+    saved_with(config, "test:a train:b")
+    assert folder.latest(config, "test:a train:b").epoch == 1
+    with pytest.raises(
+        InputError, match=r"was replaced since the run .*content: train.; --replace"
+    ):
+        folder.latest(config, "test:a train:c")
     saved_with(config, "")  # as written before there was a digest
-    assert folder.latest(config, "def").epoch == 1
+    assert folder.latest(config, "test:a train:c").epoch == 1
 
 
 def test_a_data_set_that_merely_moved_is_the_same(config, caplog):
@@ -230,17 +232,17 @@ def test_a_data_set_that_merely_moved_is_the_same(config, caplog):
     begun, moved = (
         config.model_copy(update={"dataset_name": path}) for path in ("old/set.npz", "./new.npz")
     )
-    saved_with(begun, "abc")
-    assert folder.latest(moved, "abc").epoch == 1
+    saved_with(begun, "test:a train:b")
+    assert folder.latest(moved, "test:a train:b").epoch == 1
     assert "old/set.npz has moved to ./new.npz; its content is the same" in caplog.text
     with pytest.raises(InputError, match=r"changed: dataset_name \(was 'old/set.npz'\)"):
-        folder.latest(moved, "def")
+        folder.latest(moved, "test:a train:c")
     saved_with(begun, "")
     with pytest.raises(InputError, match="changed: dataset_name"):
         folder.latest(moved, "")
-    saved_with(config, "abc")
+    saved_with(config, "test:a train:b")
     with pytest.raises(InputError, match="changed: dataset_name"):
-        folder.latest(moved, "abc")
+        folder.latest(moved, "test:a train:b")
 
 
 def test_what_was_left_to_the_device_stays_as_it_was_begun(config, saved):
