@@ -11,7 +11,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the bottom up: a room imports from itself and from the rooms above it in this list. The
 # modules that belong to no room (errors, storage, device, cli) are the bottom.
-ROOMS = ["", "config", "model", "data", "evaluation", "report", "runs", "training", "sweeps"]
+ROOMS = [
+    "",
+    "config",
+    "model",
+    "data",
+    "evaluation",
+    "report",
+    "runs",
+    "training",
+    "sweeps",
+    "serving",
+]
 
 # `lmttm/__init__.py` exports what users need, so it stands above all rooms.
 PACKAGE = "lmttm"

@@ -41,24 +41,37 @@ def fragment(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(**values)
 
 
-def page(template: str, *, title: str, data: dict[str, Any], **values: Any) -> str:
+def page(
+    template: str,
+    *,
+    title: str,
+    data: dict[str, Any],
+    start: str = _START,
+    privacy: str = PRIVACY,
+    connect: str = "'none'",
+    **values: Any,
+) -> str:
     """Fills the template of a whole page.
 
     Args:
         template: A file of `templates/` that extends page.html.
         title: The title.
         data: For the slice viewer: `volumes` by `packed`, and `slabs` or none.
+        start: The script behind the slice viewer, which starts it.
+        privacy: Whom the images concern.
+        connect: What the page may ask, as a Content-Security-Policy names it.
         values: What the template shows.
 
     Returns:
         HTML.
     """
-    script = asset("viewer.js") + _START
+    script = asset("viewer.js") + start
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return fragment(
         template,
         title=title,
-        privacy=PRIVACY,
+        privacy=privacy,
+        connect=markup(connect),
         style=markup(asset("style.css")),
         script=markup(script),
         hash=markup(f"'sha256-{digest}'"),

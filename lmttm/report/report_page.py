@@ -23,9 +23,6 @@ _MEANINGS = {
     ),
     "balanced_acc": ("balanced ACC", "mean over classes of the share that is found"),
     "ece": ("calibration error", "mean distance of probabilities from the share that is right"),
-    "brier": ("Brier score", "mean squared error of the probabilities; lower is better"),
-    "nll": ("log loss", "mean negative logarithm of the true class's probability"),
-    "threshold": ("threshold", "probability above which the second class is predicted"),
 }
 
 
@@ -44,6 +41,7 @@ def report_page(
     limits: Sequence[str],
     commands: Sequence[str],
     comparable: bool,
+    threshold: float | None = None,
 ) -> str:
     """Builds the report.
 
@@ -61,6 +59,7 @@ def report_page(
         limits: What the scores do not show, as sentences.
         commands: What repeats the run.
         comparable: Whether the published scores are of the same split and size.
+        threshold: Of the operating point in the figure; None for the larger probability.
 
     Returns:
         HTML that needs nothing else.
@@ -70,7 +69,7 @@ def report_page(
         probabilities,
         class_names,
         title=title,
-        threshold=scores.get("threshold") or 0.5,
+        threshold=threshold,
         intervals=scores.get("interval"),
     )
     shown = _Volumes(labels, probabilities, images, class_names, volume_names)

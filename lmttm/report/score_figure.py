@@ -18,7 +18,7 @@ def scores(
     class_names: Sequence[str],
     *,
     title: str = "",
-    threshold: float = 0.5,
+    threshold: float | None = None,
     intervals: dict[str, Any] | None = None,
 ) -> "Figure":
     """Draws confusion matrix, ROC and precision-recall curves and reliability of a split.
@@ -28,7 +28,8 @@ def scores(
         probabilities: `(N C)`.
         class_names: The C names.
         title: Such as the run, the split and the number of volumes.
-        threshold: Of two classes: the probability above which the second is predicted.
+        threshold: Of two classes: the probability from which on the second is predicted; None
+            for the larger probability.
         intervals: 95 % intervals of `acc` and `auc`, as `metrics.intervals` gives them.
 
     Returns:
@@ -44,8 +45,8 @@ def scores(
     # Of two classes the curves of the second tell all, as in MedMNIST's AUC.
     shown = [1] if len(names) == 2 else list(range(len(names)))
     predicted = probabilities.argmax(axis=1)
-    if len(names) == 2:
-        predicted = (probabilities[:, 1] > threshold).astype(int)
+    if threshold is not None:
+        predicted = (probabilities[:, 1] >= threshold).astype(int)
     known = intervals or {}
     _confusion(panels[0, 0], labels, predicted, names, known.get("acc"))
     _roc(panels[0, 1], labels, probabilities, predicted, names, shown, known.get("auc"))

@@ -11,6 +11,7 @@ from lmttm.report.report_page import report_page
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.runs.folder import LOG
 from lmttm.runs.results import Scores
+from lmttm.storage import printable
 
 _LIMITS = (
     "The scores are of one split of one data set. Scans of another hospital, device or protocol "
@@ -40,17 +41,20 @@ def report(
     return report_page(
         title=f"{' + '.join(names)}: {dataset.name}, {split.name} split, {len(split)} volumes",
         facts=_facts(dataset, members, names),
-        protocol=_protocol(scores.metrics, config, len(members)),
+        protocol=[*_protocol(scores.metrics, config, len(members)), *_beside(scores)],
         scores=scores.metrics,
         history=_history(config.run_dir) if len(members) == 1 else [],
         labels=scores.labels,
         probabilities=scores.probabilities,
         images=split.images.numpy(),
         class_names=scores.class_names,
-        volume_names=[f"{split.name} #{index}" for index in range(len(split))],
+        volume_names=[printable(path) for path in split.paths]
+        if split.paths
+        else [f"{split.name} #{index}" for index in range(len(split))],
         limits=_LIMITS,
         commands=_commands(config, names, scores.metrics),
         comparable=split.name == "test" and config.size == 28,
+        threshold=scores.threshold["value"] if scores.threshold else None,
     )
 
 
@@ -87,11 +91,34 @@ def _protocol(scores: dict[str, Any], config: Config, num_members: int) -> list[
         texts.append("The logits are averaged over mirrored volumes.")
     if num_members > 1:
         texts.append(f"The probabilities are the mean of {num_members} runs.")
-    if scores.get("temperature") and set(scores["temperature"]) != {1.0}:
-        fitted = ", ".join(f"{value:.3f}" for value in scores["temperature"])
-        texts.append(f"The logits are divided by a temperature fitted on validation: {fitted}.")
     if "interval" in scores:
         texts.append("Intervals are 95 % bootstrap intervals over the volumes (1000 resamples).")
+    return texts
+
+
+def _beside(scores: Scores) -> list[str]:
+    """What a temperature or a threshold, both chosen on validation, would change."""
+    texts = []
+    if scores.calibrated:
+        found = scores.calibrated.metrics
+        fitted = ", ".join(f"{value:.3f}" for value in found["temperature"])
+        texts.append(
+            f"At the temperature fitted on validation ({fitted}) the calibration error is "
+            f"{found['ece']:.3f} instead of {found['ece_uncalibrated']:.3f}; the other numbers "
+            "of this report are without it."
+        )
+    if scores.threshold:
+        chosen, here = scores.threshold, scores.threshold[scores.metrics["split"]]
+        shares = ", ".join(
+            f"{name} {here[name]:.3f}"
+            for name in ("sensitivity", "specificity")
+            if here[name] is not None
+        )
+        texts.append(
+            f"The threshold {chosen['value']:.3f} was chosen on validation ({chosen['rule']}); "
+            f"here it gives {shares}. It is the operating point of the figure; the table of "
+            "scores counts the larger probability."
+        )
     return texts
 
 

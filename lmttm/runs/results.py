@@ -144,7 +144,7 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> None:
             probabilities,
             names,
             title=title,
-            threshold=scores.threshold["value"] if scores.threshold else 0.5,
+            threshold=scores.threshold["value"] if scores.threshold else None,
             intervals=scores.metrics["interval"],
         ),
         "wrong": sheet.contact_sheet(

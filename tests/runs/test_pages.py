@@ -9,7 +9,7 @@ from lmttm.data.sources import load_dataset
 from lmttm.evaluation import metrics
 from lmttm.runs import pages
 from lmttm.runs.checkpoint import Checkpoint
-from lmttm.runs.results import Scores
+from lmttm.runs.results import Calibrated, Scores
 from tests.conftest import TINY
 
 
@@ -28,12 +28,29 @@ def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, 
     dataset = load_dataset(members[0].config)
     labels = dataset.splits["val"].labels.numpy()
     found = {"dataset": dataset.name, "split": "val", **metrics.score(labels, np.eye(2)[labels])}
-    found |= {"interval": metrics.intervals(labels, np.eye(2)[labels], 10), "temperature": [2.0]}
-    scores = Scores(found, labels, np.eye(2)[labels], dataset.class_names)
+    found |= {"interval": metrics.intervals(labels, np.eye(2)[labels], 10)}
+    calibrated = Calibrated(
+        {"temperature": [2.0], "ece": 0.1, "ece_uncalibrated": 0.2}, np.eye(2)[labels]
+    )
+    rates = {"sensitivity": 0.75, "specificity": None}
+    threshold = {"rule": "youden", "value": 0.3, "val": rates}
+    scores = Scores(
+        *(found, labels, np.eye(2)[labels], dataset.class_names),
+        calibrated=calibrated,
+        threshold=threshold,
+    )
     html = pages.report(scores, dataset, members, names)
     for text in (
         *("8 train, 4 val, 6 test", "lmttm, 4 x 2 memory tokens, dim 16", "All 4 volumes"),
-        *(" + ".join(names), "28^3", "val #", "--split val", "on validation: 2.000"),
+        *(
+            " + ".join(names),
+            "28^3",
+            "val #",
+            "--split val",
+            "(2.000) the calibration error is 0.100",
+            "threshold 0.300",
+            "sensitivity 0.750",
+        ),
     ):
         assert text in html
     assert ("best validation AUC" in html) == (keep == "best")

@@ -1,0 +1,1 @@
+"""A page on this computer to try a model: uploads, processes of their own, the server."""

@@ -1,0 +1,93 @@
+"""What the page shows of one scan: the answer of predict.py, the explanation, the heat map."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from lmttm.data.dataset import Split
+from lmttm.data.placement import Placement
+from lmttm.errors import InputError
+from lmttm.report.explain_page import explain_fragment, viewer_data
+from lmttm.report.nifti import heat_nifti
+from lmttm.report.sentences import percent
+from lmttm.runs.predictor import predict
+from lmttm.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Example:
+    """A volume of the data set that the run was trained on, one click away.
+
+    Attributes:
+        name: What its button says.
+        volume: `(D H W)` uint8.
+    """
+
+    name: str
+    volume: np.ndarray
+
+
+class Answering:
+    """A run that answers and explains scans, one after the other.
+
+    Args:
+        run: A single run.
+
+    Raises:
+        InputError: It is an ensemble, or its model has neither steps nor memory.
+    """
+
+    def __init__(self, run: Run) -> None:
+        if len(run.members) > 1:
+            raise InputError(f"a single run can be served, got {', '.join(run.names)}")
+        self.run = run
+        self.explainer = run.explainer()
+        self.examples = _examples(run)
+
+    def __call__(
+        self, volume: np.ndarray, notes: tuple[str, ...] = (), place: Placement | None = None
+    ) -> dict[str, Any]:
+        """Answers for a prepared volume.
+
+        Args:
+            volume: `(D H W)` uint8.
+            notes: What is worth a warning, as sentences.
+            place: Where it lies in its scan; None where there is no scan.
+
+        Returns:
+            What JSON can hold: `prediction`, `probabilities` by class as predict.py gives them,
+            `warnings`, `html` and `data` for the page, and `heat`, a NIfTI file in base64.
+        """
+        images = torch.from_numpy(volume)[None]
+        split = Split("inputs", images, torch.zeros(1, dtype=torch.int64))
+        (row,) = predict(self.run.members, split, self.run.user).probabilities()
+        explained = self.explainer(volume, notes)
+        names = self.run.class_names
+        heat = None if place is None else heat_nifti(explained.found.attention, place)
+        return {
+            "prediction": names[int(row.argmax())],
+            "probabilities": dict(zip(names, row.tolist(), strict=True)),
+            "shown": [[name, percent(value)] for name, value in zip(names, row, strict=True)],
+            "warnings": list(explained.warnings),
+            "html": explain_fragment(explained),
+            "data": viewer_data(explained),
+            "heat": None if heat is None else base64.b64encode(heat).decode(),
+        }
+
+
+def _examples(run: Run) -> list[Example]:
+    """The first volumes of each class of the test split; none where the data are not there."""
+    try:
+        dataset = run.dataset()
+    except InputError:
+        return []
+    split = dataset.splits["test"]
+    found = [
+        Example(f"test #{index}: {name}", split.images[index].numpy())
+        for label, name in enumerate(dataset.class_names)
+        for index in torch.nonzero(split.labels == label)[:2, 0].tolist()
+    ]
+    return found[:12]

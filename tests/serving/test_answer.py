@@ -1,0 +1,41 @@
+"""What the page shows of a scan."""
+
+import base64
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+import lmttm
+from lmttm.data import phantoms
+from lmttm.data.placement import Placement
+from lmttm.data.scan import Grid
+from lmttm.serving.answer import Answering
+
+
+@pytest.fixture
+def answering(monkeypatch, tmp_path):
+    monkeypatch.setattr(phantoms, "SPLITS", {"train": 8, "val": 8, "test": 8})
+    where = ["device=cpu", f"output_dir={tmp_path}"]
+    return Answering(lmttm.open_run("phantommnist3d_28", where))
+
+
+def test_an_answer_is_that_of_the_run_and_fits_into_json(answering, tmp_path):
+    volume = answering.examples[0].volume
+    np.save(tmp_path / "scan.npy", volume)
+    (row,) = answering.run.predict([tmp_path / "scan.npy"]).rows
+    place = Placement(Grid((28, 28, 28), np.eye(4)), np.eye(4))
+    found = json.loads(json.dumps(answering(volume, ("a note",), place)))
+    assert found["probabilities"] == pytest.approx(row["probabilities"], rel=1e-6)
+    assert found["prediction"] == row["prediction"]
+    assert found["warnings"][0] == "a note"
+    assert len(found["data"]["volumes"]) == 2
+    assert gzip.decompress(base64.b64decode(found["heat"]))[:4] == (348).to_bytes(4, "little")
+
+
+def test_examples_are_volumes_of_every_class(answering):
+    assert len(answering.examples) == 4
+    names = {example.name.partition(": ")[2] for example in answering.examples}
+    assert names == set(answering.run.class_names)
+    assert answering(answering.examples[0].volume)["heat"] is None
