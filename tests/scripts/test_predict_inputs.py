@@ -1,6 +1,10 @@
 """predict.py --input, end to end: volumes of one's own, and files that cannot be used."""
 
+import csv
 import json
+import os
+import shutil
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -8,7 +12,7 @@ import pytest
 
 import predict
 import train
-from lmttm import load_run, prepare
+from lmttm import load_run, open_run, prepare
 from lmttm.config.files import load_config
 from lmttm.data import phantoms
 from lmttm.data.sources import load_dataset
@@ -89,3 +93,23 @@ def test_bad_options(trained, options, told, capsys, tmp_path):
         code = error.code
     assert code == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_name_that_is_not_utf_8_does_not_lose_the_table(trained, volume, tmp_path, capsys):
+    """Guards against a traceback after all volumes were scored."""
+    run_dir, arguments = trained
+    good, bad = (os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/\xff.npy", b"/\xfe.npy"))
+    np.save(good, volume)
+    shutil.copy(good, tmp_path / "plain, name\n2.npy")
+    Path(bad).write_bytes(b"none")
+    paths = [good, bad, str(tmp_path / "plain, name\n2.npy")]
+    assert predict.main([*arguments, "--input", *paths]) == 1
+    captured = capsys.readouterr()
+    assert "\\xff.npy" in captured.out
+    assert "\\xfe.npy" in captured.err
+    rows = json.loads((run_dir / "inputs" / "predictions.json").read_text())
+    assert rows[0]["path"].endswith("/\\xff.npy")
+    with (run_dir / "inputs" / "predictions.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 2
+    found = open_run("demo.json", arguments[1:]).explain(good)
+    assert all(path.is_file() for path in found.files)
