@@ -11,8 +11,12 @@ MASK_THRESHOLD = 128
 
 def is_mask(volumes: Tensor) -> bool:
     """Whether uint8 volumes hold two grey values, one of them a shape: masks, not images."""
-    values = volumes.unique().tolist()
-    return len(values) == 2 and values[0] < MASK_THRESHOLD <= values[1]
+    values: set[int] = set()
+    for part in volumes.split(64):  # they may be memory-mapped, and more than memory holds
+        values.update(part.unique().tolist())
+        if len(values) > 2:
+            return False
+    return len(values) == 2 and min(values) < MASK_THRESHOLD <= max(values)
 
 
 def signed_distance(volumes: Tensor) -> Tensor:
@@ -29,16 +33,16 @@ def signed_distance(volumes: Tensor) -> Tensor:
     """
     from scipy.ndimage import distance_transform_edt  # slow to import
 
-    def one(mask: np.ndarray) -> np.ndarray:
+    def one(mask: np.ndarray) -> np.ndarray | float:
         if mask.all() or not mask.any():
-            return np.zeros(mask.shape)
+            return 0.0
         signed: np.ndarray = distance_transform_edt(mask) - distance_transform_edt(~mask)
-        return signed
+        return signed / mask.shape[-1]
 
-    masks = volumes.cpu().numpy() >= MASK_THRESHOLD
-    edge = volumes.shape[-1]
-    result = np.stack([one(mask) for mask in masks]) if len(masks) else np.zeros(masks.shape)
-    return torch.from_numpy((result / edge).astype(np.float32)).to(volumes.device)
+    result = np.empty(tuple(volumes.shape), dtype=np.float32)
+    for place, volume in zip(result, volumes.cpu(), strict=True):
+        place[:] = one(volume.numpy() >= MASK_THRESHOLD)
+    return torch.from_numpy(result).to(volumes.device)
 
 
 def without_cube(grey: Tensor, distances: Tensor, inside: Sequence[Tensor]) -> Tensor:

@@ -17,9 +17,16 @@ class Statistics:
     @classmethod
     def of(cls, images: Any) -> "Statistics":
         """Of volumes `(N D H W)` uint8, a tensor or an array."""
-        flat = np.asarray(images).reshape(len(images), -1)
-        bright, share = flat.mean(axis=1), (flat > 0).mean(axis=1)
-        return cls(_pair((bright.min(), bright.max())), _pair((share.min(), share.max())))
+        bright, share = [], []
+        for part in np.array_split(np.asarray(images), -(-len(images) // 64)):  # may be mapped
+            flat = part.reshape(len(part), -1)
+            bright += [flat.mean(axis=1)]
+            share += [(flat > 0).mean(axis=1)]
+        brightness, foreground = np.concatenate(bright), np.concatenate(share)
+        return cls(
+            _pair((brightness.min(), brightness.max())),
+            _pair((foreground.min(), foreground.max())),
+        )
 
     @classmethod
     def from_dict(cls, ranges: dict[str, Any]) -> "Statistics | None":

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lmttm.model.layers import Dropout, check_heads
 
@@ -100,12 +101,21 @@ def _transformer_layer(
         num_heads,
         dim_feedforward=mlp_ratio * dim,
         dropout=dropout,
-        activation="gelu" if norm == "pre" else "relu",
+        activation=_gelu if norm == "pre" else "relu",
         norm_first=norm == "pre",
         batch_first=True,
     )
     layer.dropout, layer.dropout1, layer.dropout2 = (Dropout(dropout) for _ in range(3))
     return layer
+
+
+def _gelu(tokens: Tensor) -> Tensor:
+    """GELU by a name that torch does not know.
+
+    Torch's fused inference path, which it takes for its own, computes the approximation by tanh on
+    CUDA, so that a model would be scored by another function than it was trained with.
+    """
+    return F.gelu(tokens)
 
 
 class MixerMDU(LayerStack):

@@ -129,3 +129,20 @@ def test_a_skipped_layer_leaves_its_volume_and_the_others_make_up_for_it(kind, e
     change = unit.eval()(tokens) - tokens  # in evaluation nothing is skipped
     expected = change[~skipped] / (1 - share)
     torch.testing.assert_close(found[~skipped], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_gelu_takes_no_fused_path_in_inference(monkeypatch):
+    """Guards against the tanh approximation, which torch's fused path computes on CUDA."""
+    mdu = TransformerMDU(
+        dim=8,
+        depth=1,
+        num_heads=2,
+        mlp_ratio=2,
+        dropout=0.0,
+        norm="pre",
+        share_layers=True,
+        drop_path=0.0,
+    ).eval()
+    monkeypatch.delattr(torch, "_transformer_encoder_layer_fwd")
+    with torch.no_grad():
+        assert mdu(torch.rand(2, 6, 8)).shape == (2, 6, 8)
