@@ -25,7 +25,13 @@ def shown(rows, key):
 
 @pytest.mark.parametrize(
     "folder",
-    ["adrenalmnist3d", "adrenalmnist3d_ttm", "adrenalmnist3d_size64", "forest/28_test"],
+    [
+        "adrenalmnist3d",
+        "adrenalmnist3d_ttm",
+        "adrenalmnist3d_size64",
+        "forest/28_test",
+        "forest/64_test",
+    ],
 )
 def test_means_in_the_documents_are_those_of_the_raw_numbers(folder):
     """Guards against a table whose numbers nobody can find."""

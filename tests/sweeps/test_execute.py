@@ -4,6 +4,9 @@ import csv
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +182,34 @@ def test_a_signal_while_a_trial_is_scored_starts_no_other(small, number, monkeyp
     assert (folder / "2-s0" / "val" / "metrics.json").is_file()
     assert not (folder / "2-s1").exists()
     assert (folder / "results.csv").read_text().count("2-s0") == 1
+
+
+@pytest.mark.slow
+def test_a_signal_on_ray_saves_every_running_trial(small, tmp_path):
+    """Guards against Ray's own handler of SIGTERM, which ends the process at once.
+
+    In a process of its own: the workers do not see what a test patches.
+    """
+    pytest.importorskip("ray", reason='needs the extra: pip install -e ".[ray]"')
+    command = [sys.executable, "tools/sweep.py", *small, "train.epoch=50", "train.stop_auc=0"]
+    root = Path(__file__).resolve().parents[2]
+    log = (tmp_path / "sweep.log").open("w")
+    process = subprocess.Popen([*command, "--ray"], cwd=root, stdout=log, stderr=log)
+    folder = tmp_path / "out" / "little"
+    try:
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and not list(folder.glob("*/config.json")):
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 143
+    finally:
+        process.kill()
+        log.close()
+    begun = [path.parent for path in folder.glob("*/config.json")]
+    assert 0 < len(begun) < 4
+    for run in begun:
+        assert checkpoint.load(run / "last.pth").epoch < 50
+    assert "interrupted; the same command continues" in (tmp_path / "sweep.log").read_text()
 
 
 def test_scores_of_a_run_that_is_not_over_finish_no_trial(small, tmp_path):
