@@ -41,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     own = parser.add_argument_group("scans of your own (see the README)")
     own.add_argument(
+        "--data", metavar="FOLDER", help="score all scans of another labelled set (its tables)"
+    )
+    own.add_argument(
         "--input", nargs="+", metavar="PATH", help="scans, or folders of scans or DICOM slices"
     )
     for name, count, metavar, text in _OPTIONS:
@@ -77,6 +80,8 @@ def _score(args: argparse.Namespace, run: "lmttm.Run") -> int:
     from lmttm.report import text
 
     progress = sys.stderr.isatty()
+    if args.data:
+        return _validate(args, run)
     scores = run.score(
         args.split, calibrate=args.calibrate, threshold=args.threshold, progress=progress
     )
@@ -89,6 +94,17 @@ def _score(args: argparse.Namespace, run: "lmttm.Run") -> int:
         print(f"\n{text.threshold_lines(scores.threshold, args.split, scores.class_names[1])}")
         files.append("threshold.json")
     print(f"\nwritten to {run.folder / args.split}:", *files, sep="\n  ")
+    return 0
+
+
+def _validate(args: argparse.Namespace, run: "lmttm.Run") -> int:
+    from lmttm.report import text
+
+    if args.calibrate or args.threshold:
+        raise lmttm.InputError("--calibrate and --threshold cannot be used with --data")
+    scores = run.validate(args.data, progress=sys.stderr.isatty())
+    print(text.score_table(scores.metrics, scores.class_names))
+    print(f"\nwritten to {run.folder / 'external'}")
     return 0
 
 

@@ -146,6 +146,44 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
     return Dataset(str(folder), listed.class_names, result, volume)
 
 
+def load_external(folder: Path, config: Config, name: str) -> Dataset:
+    """Loads all scans of a set that a run has never seen, as the run prepares scans.
+
+    Args:
+        folder: The folder of the tables; splits that they name do not matter.
+        config: The settled configuration of the run.
+        name: What the split of all scans is called.
+
+    Returns:
+        The data set with that split alone.
+
+    Raises:
+        InputError: Tables or scans cannot be used, or a label is no class of the run.
+    """
+    entries = read_tables(folder)
+    names = tuple(config.class_names) or labels_of(entries)[1]
+    numbered = {f"class {number}": str(number) for number in range(len(names))}
+    known = {numbered.get(class_name, class_name): n for n, class_name in enumerate(names)}
+    refuse(
+        [
+            f"{entry.place}: the label {entry.label} is no class of the run ({', '.join(known)})"
+            for entry in entries
+            if entry.label not in known
+        ]
+    )
+    cache = Cache(folder_of(config.cache))
+    found = summaries_of(entries, geometry_of(config), cache)
+    refuse([text for text in found if isinstance(text, str)])
+    summaries = [summary for summary in found if isinstance(summary, Summary)]
+    split = Split(
+        name=name,
+        images=torch.from_numpy(_volumes(entries, summaries, config, cache)),
+        labels=torch.tensor([known[entry.label] for entry in entries], dtype=torch.int64),
+        paths=tuple(entry.name for entry in entries),
+    )
+    return Dataset(str(folder), names, {name: split}, config.volume)
+
+
 def check_own(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
     """Reads every scan of a set and reports all faults; nothing is refused.
 

@@ -33,6 +33,7 @@ from lmttm.runs import card, checkpoint, decisions, export, pages, pretrained, r
 from lmttm.runs.agreement import agreed
 from lmttm.runs.checkpoint import BEST, Checkpoint
 from lmttm.runs.explainer import Explainer
+from lmttm.runs.external import SPLIT, predict_external
 from lmttm.runs.folder import CONFIG
 from lmttm.runs.folds import are_folds, predict_folds
 from lmttm.runs.predictor import FROM_USER, Prediction, predict, with_user
@@ -200,6 +201,36 @@ class Run:
             cut = self._choose_threshold(seen, val, threshold) if threshold else None
         if not several:
             prediction = predict(self.members, chosen, self.user, progress=progress)
+        return self._scored(dataset, split, prediction, self.folder / split, temperatures, cut)
+
+    def validate(self, folder: str | Path, *, progress: bool = False) -> results.Scores:
+        """Scores a labelled set that the run has never seen: an external validation.
+
+        Args:
+            folder: Of its tables; all scans are scored, whatever their split.
+            progress: Whether progress bars are shown.
+
+        Returns:
+            The scores; they are written to `<folder of the run>/external/<name of the set>`.
+
+        Raises:
+            InputError: The set cannot be used, or has a label that is no class of the run.
+        """
+        path = Path(folder).resolve()
+        dataset, prediction = predict_external(self.members, self.user, path, progress=progress)
+        return self._scored(dataset, SPLIT, prediction, self.folder / "external" / path.name)
+
+    def _scored(
+        self,
+        dataset: Dataset,
+        split: str,
+        prediction: Prediction,
+        folder: Path,
+        temperatures: list[float] | None = None,
+        cut: Threshold | None = None,
+    ) -> results.Scores:
+        """Scores a prediction and writes metrics, predictions, pictures and the report."""
+        chosen = dataset.splits[split]
         labels = chosen.labels.numpy()
         probabilities = prediction.probabilities()
         first, alone = self.members[0], len(self.members) == 1
@@ -226,9 +257,9 @@ class Run:
             if cut
             else None,
         )
-        results.write_scores(self.folder / split, scores, chosen)
+        results.write_scores(folder, scores, chosen)
         page = pages.report(scores, dataset, self.members, self.names)
-        write_text(self.folder / split / "report.html", page)
+        write_text(folder / "report.html", page)
         return scores
 
     def _fit_temperatures(self, seen: Prediction, val: Split) -> list[float]:

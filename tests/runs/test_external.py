@@ -1,0 +1,52 @@
+"""A labelled set that a run has never seen."""
+
+import numpy as np
+import pytest
+
+import lmttm
+import predict
+from lmttm.data import phantoms
+from lmttm.errors import InputError
+from lmttm.runs.external import predict_external
+from tests.conftest import TINY
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    former, phantoms.SPLITS = phantoms.SPLITS, {"train": 24, "val": 12, "test": 10}
+    lmttm.train(lmttm.load_config("demo.json", [*TINY, f"output_dir={folder}", "device=cpu"]))
+    yield lmttm.open_run(folder / "demo")
+    phantoms.SPLITS = former
+
+
+@pytest.fixture
+def other(run, tmp_path):
+    """The run's own test split, as files in a table without a split."""
+    split = run.dataset(("test",)).splits["test"]
+    rows = ["path,label"]
+    for number, (image, label) in enumerate(zip(split.images, split.labels.tolist(), strict=True)):
+        np.save(tmp_path / f"{number}.npy", image.numpy().astype(np.float32) / 255)
+        rows.append(f"{number}.npy,{run.class_names[label]}")
+    (tmp_path / "data.csv").write_text("\n".join(rows))
+    return tmp_path
+
+
+def test_an_external_validation_is_the_score_of_its_scans(run, other, capsys):
+    """Guards against a set that can be classified, but not scored."""
+    external, own = run.validate(other), run.score("test")
+    np.testing.assert_allclose(external.probabilities, own.probabilities, atol=1e-7)
+    assert external.labels.tolist() == own.labels.tolist()
+    assert external.metrics["auc"] == own.metrics["auc"]
+    table = run.folder / "external" / other.name / "predictions.csv"
+    assert "9.npy" in table.read_text()
+    assert predict.main([str(run.folder), "--data", str(other)]) == 0
+    assert "all split, 10 volumes" in capsys.readouterr().out
+    assert predict.main([str(run.folder), "--data", str(other), "--calibrate"]) == 2
+
+
+def test_a_label_that_is_no_class_of_the_run_is_named(run, other):
+    table = other / "data.csv"
+    table.write_text(table.read_text() + "\n3.npy,something else\n")
+    with pytest.raises(InputError, match=r"line 12: the label something else is no class"):
+        predict_external(run.members, run.user, other)
