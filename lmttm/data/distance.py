@@ -37,7 +37,8 @@ def signed_distance(volumes: Tensor) -> Tensor:
         if mask.all() or not mask.any():
             return 0.0
         signed: np.ndarray = distance_transform_edt(mask) - distance_transform_edt(~mask)
-        return signed / mask.shape[-1]
+        signed /= mask.shape[-1]
+        return signed
 
     result = np.empty(tuple(volumes.shape), dtype=np.float32)
     for place, volume in zip(result, volumes.cpu(), strict=True):
