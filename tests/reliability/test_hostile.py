@@ -25,6 +25,7 @@ from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError, RunError
 from lmttm.runs.checkpoint import BEST
 from lmttm.storage import digest_of
+from lmttm.training import loop
 from tests.conftest import TINY
 
 # In CI a part of what `make test-slow` tries.
@@ -49,8 +50,9 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(phantoms, "SPLITS", {"train": 32, "val": 20, "test": 20})
         # Slow, and behind everything that a damaged file can reach.
-        patch.setattr(predict, "_draw", lambda *_: None)
-        patch.setattr(predict.metrics, "intervals", lambda *_: {})
+        patch.setattr("lmttm.runs.results.write_scores", lambda *_: None)
+        patch.setattr("lmttm.runs.pages.report", lambda *_: "")
+        patch.setattr("lmttm.evaluation.metrics.intervals", lambda *_: {})
         assert train.main(arguments) == 0
         yield folder / "demo", arguments
 
@@ -316,11 +318,11 @@ def test_any_configuration_loads_or_is_told(document, cut, tmp_path_factory, tra
         reached.append(config)
         raise RunError("far enough")
 
-    real, train.load_dataset = train.load_dataset, stops
+    real, loop.load_dataset = loop.load_dataset, stops
     try:
         code = train.main([str(path), f"output_dir={folder / 'runs'}"])
     finally:
-        train.load_dataset = real
+        loop.load_dataset = real
     assert code == (1 if reached else 2)
     assert path.read_bytes() == before
     assert sorted(p.name for p in folder.iterdir()) == ["any.json"]
