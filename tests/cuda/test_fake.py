@@ -13,7 +13,7 @@ import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from lmttm.config.files import load_config
-from lmttm.config.schema import AugmentConfig, ModelConfig, TrainConfig
+from lmttm.config.schema import AugmentConfig, ModelConfig, OneOf, TrainConfig
 from lmttm.data.augment import Augment, all_flips
 from lmttm.data.dataset import Split, prepare
 from lmttm.evaluation.evaluate import evaluate
@@ -26,10 +26,12 @@ from tests.cuda.fake import DEVICE, HostWaits, fake_cuda, no_backward
 
 def choices(section, key):
     """What a configuration may name."""
-    annotation = section.model_fields[key].annotation
+    field = section.model_fields[key]
+    annotation = field.annotation
     if annotation is bool:
         return ["false", "true"]
-    return [str(value) for value in get_args(annotation) if isinstance(value, str)]
+    listed = [value for kind in field.metadata if isinstance(kind, OneOf) for value in kind.names]
+    return listed or [value for value in get_args(annotation) if isinstance(value, str)]
 
 
 def one_by_one(section, prefix, *keys):
@@ -139,6 +141,9 @@ def test_the_keys_cover_the_schema():
     """Guards against a choice that is added to the schema and never tried on a GPU."""
     tried = {text.split("=")[0] for text in " ".join(VARIANTS + TRAININGS).split()}
     no_kind = {"train.compile", "model.resnet_pretrained", "model.load_memory_add_noise"}
+    assert {"3d", "TL", "transformer"} <= {
+        text.rpartition("=")[2] for text in " ".join(VARIANTS).split()
+    }
     for section, prefix in [(ModelConfig, "model."), (TrainConfig, "train.")]:
         for key in section.model_fields:
             assert not choices(section, key) or {prefix + key} & (tried | no_kind), key
