@@ -9,7 +9,8 @@ from lmttm.config.schema import Config
 from lmttm.data.dataset import Dataset
 from lmttm.report.report_page import report_page
 from lmttm.runs.checkpoint import Checkpoint
-from lmttm.runs.folder import LOG
+from lmttm.runs.external import SPLIT as EXTERNAL
+from lmttm.runs.folder import CONFIG, LOG
 from lmttm.runs.results import Scores
 from lmttm.storage import printable
 
@@ -24,7 +25,11 @@ _LIMITS = (
 
 
 def report(
-    scores: Scores, dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]
+    scores: Scores,
+    dataset: Dataset,
+    members: Sequence[Checkpoint],
+    names: Sequence[str],
+    output_dir: Path,
 ) -> str:
     """Builds report.html.
 
@@ -33,6 +38,8 @@ def report(
         dataset: The data set.
         members: The checkpoints that were scored.
         names: The names of their runs.
+        output_dir: The folder that their runs lie in now; one that does not lie there is a
+            shipped model.
 
     Returns:
         HTML.
@@ -43,7 +50,7 @@ def report(
         facts=_facts(dataset, members, names),
         protocol=[*_protocol(scores.metrics, config, len(members)), *_beside(scores)],
         scores=scores.metrics,
-        history=_history(config.run_dir) if len(members) == 1 else [],
+        history=_history(output_dir / names[0]) if len(members) == 1 else [],
         labels=scores.labels,
         probabilities=scores.probabilities,
         images=split.images.numpy(),
@@ -52,7 +59,7 @@ def report(
         if split.paths
         else [f"{split.name} #{index}" for index in range(len(split))],
         limits=_LIMITS,
-        commands=_commands(config, names, scores.metrics),
+        commands=_commands(output_dir, names, scores.metrics),
         comparable=split.name == "test" and config.size == 28,
         threshold=scores.threshold["value"] if scores.threshold else None,
     )
@@ -63,7 +70,8 @@ def _facts(dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]
     counts = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
     changes = [f"{key} {value}" for key, value in config.augment.model_dump().items() if value]
     return {
-        "data set": f"{dataset.name}, volumes of {config.size}^3 voxels",
+        "trained on": f"{config.dataset_name}, volumes of {config.size}^3 voxels",
+        "scored on": dataset.name,
         "volumes": counts,
         "classes": ", ".join(dataset.class_names),
         "model": config.model.in_words,
@@ -131,10 +139,13 @@ def _history(folder: Path) -> list[dict[str, Any]]:
         return []
 
 
-def _commands(config: Config, names: Sequence[str], scores: dict[str, Any]) -> list[str]:
+def _commands(output_dir: Path, names: Sequence[str], scores: dict[str, Any]) -> list[str]:
     """What trains and scores the run again, from its own complete configuration."""
-    folder = Path(config.output_dir)
-    options = "" if scores["split"] == "test" else f" --split {scores['split']}"
-    train = [f"python train.py {folder / name / 'config.json'} --replace" for name in names]
+    split = scores["split"]
+    options = {"test": "", EXTERNAL: f" --data {scores['dataset']}"}.get(split, f" --split {split}")
+    files = [output_dir / name / CONFIG for name in names]
+    if not files[0].is_file():
+        return [f"python predict.py {names[0]}{options}"]
     runs = f" --runs {' '.join(names)}" if len(names) > 1 else ""
-    return [*train, f"python predict.py {folder / names[0] / 'config.json'}{options}{runs}"]
+    train = [f"python train.py {file} --replace" for file in files]
+    return [*train, f"python predict.py {files[0]}{options}{runs}"]

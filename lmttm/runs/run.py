@@ -258,7 +258,7 @@ class Run:
             else None,
         )
         results.write_scores(folder, scores, chosen)
-        page = pages.report(scores, dataset, self.members, self.names)
+        page = pages.report(scores, dataset, self.members, self.names, Path(self.user.output_dir))
         write_text(folder / "report.html", page)
         return scores
 

@@ -92,4 +92,7 @@ def test_nothing_is_wider_than_the_window(tmp_path):
             for width in (400, 1200, 2000):
                 page.set_viewport_size({"width": width, "height": 900})
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
+                # Guards against tables whose words stand letter under letter.
+                cells = "[...document.querySelectorAll('td.number')].map(c => c.offsetHeight)"
+                assert max(page.evaluate(cells)) < 200
         assert not faults

@@ -39,7 +39,10 @@ def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, 
         calibrated=calibrated,
         threshold=threshold,
     )
-    html = pages.report(scores, dataset, members, names)
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").touch()
+    html = pages.report(scores, dataset, members, names, tmp_path)
     for text in (
         *("8 train, 4 val, 6 test", "lmttm, 4 x 2 memory tokens, dim 16", "All 4 volumes"),
         *(
@@ -55,3 +58,7 @@ def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, 
         assert text in html
     assert ("best validation AUC" in html) == (keep == "best")
     assert ("mean of 2 runs" in html) == ("--runs one two" in html) == (len(names) == 2)
+    assert html.count(f"python train.py {tmp_path}") == len(names)
+    shipped = pages.report(scores, dataset, members[:1], ["shipped"], tmp_path)
+    assert "python predict.py shipped --split val" in shipped
+    assert "python train.py" not in shipped
