@@ -86,7 +86,7 @@ def _score(args: argparse.Namespace, run: "lmttm.Run") -> int:
         args.split, calibrate=args.calibrate, threshold=args.threshold, progress=progress
     )
     print(text.score_table(scores.metrics, scores.class_names))
-    files = ["metrics.json, predictions.csv, scores.png, wrong.png (most confidently wrong)"]
+    files = ["report.html, metrics.json, predictions.csv, scores.png, wrong.png"]
     if scores.calibrated:
         print(f"\n{text.calibration_lines(scores.calibrated.metrics)}")
         files.append("metrics-calibrated.json, predictions-calibrated.csv")

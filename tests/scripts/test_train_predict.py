@@ -414,6 +414,8 @@ def test_pictures_are_written(run_dir, arguments):
     for name in ("curves.png", "test/scores.png", "test/wrong.png"):
         with Image.open(run_dir / name) as picture:
             assert min(picture.size) > 100
+    page = (run_dir / "test" / "report.html").read_text(encoding="utf-8")
+    assert len(page.encode()) < 5_000_000
     events = list((run_dir / "tensorboard").glob("events.*"))
     tags = {tag for path in events for tag in figures_in(path)}
     assert {"curves", "test/scores", "test/wrong"} <= tags
