@@ -20,6 +20,7 @@ from lmttm.data import phantoms
 from lmttm.serving.answer import Answering
 from lmttm.serving.app import is_ours, make_app
 from tests.browser import opened, pixels
+from tests.report.test_nifti import dicom_scan
 
 uvicorn = pytest.importorskip("uvicorn", reason="needs the extra serve")
 
@@ -112,6 +113,20 @@ def test_an_upload_gets_the_probabilities_of_predict(served, tmp_path):
     assert response.status == 200
     assert found["probabilities"] == pytest.approx(row["probabilities"], rel=1e-6)
     assert found["prediction"] == row["prediction"]
+
+
+def test_a_zip_of_dicom_slices_is_the_series(served, tmp_path):
+    run, port = served
+    series = dicom_scan(tmp_path)
+    (row,) = run.predict([series]).rows
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in series.iterdir():
+            archive.write(path, f"patient/series/{path.name}")
+    response, found = upload(port, "scan.zip", file.getvalue())
+    assert response.status == 200
+    assert found["probabilities"] == pytest.approx(row["probabilities"], rel=1e-6)
+    assert found["heat"]
 
 
 @pytest.mark.parametrize(
