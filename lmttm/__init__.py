@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from lmttm.data.sources import load_dataset
     from lmttm.model.build import build_model
     from lmttm.runs.checkpoint import load_run
-    from lmttm.runs.run import Run, from_pretrained, open_run
+    from lmttm.runs.opening import from_pretrained, open_run
+    from lmttm.runs.run import Run
     from lmttm.sweeps.execute import run_sweep
     from lmttm.training.loop import train
     from lmttm.training.setup import settle
@@ -45,12 +46,12 @@ __version__ = "0.2.0"
 _HOMES = {
     "Run": "lmttm.runs.run",
     "build_model": "lmttm.model.build",
-    "from_pretrained": "lmttm.runs.run",
+    "from_pretrained": "lmttm.runs.opening",
     "load_config": "lmttm.config.files",
     "load_dataset": "lmttm.data.sources",
     "load_run": "lmttm.runs.checkpoint",
     "load_volume": "lmttm.data.preparation",
-    "open_run": "lmttm.runs.run",
+    "open_run": "lmttm.runs.opening",
     "prepare": "lmttm.data.dataset",
     "run_sweep": "lmttm.sweeps.execute",
     "settle": "lmttm.training.setup",

@@ -2,6 +2,9 @@
 
 import os
 import re
+from pathlib import Path
+
+from lmttm.errors import InputError
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4000  # bytes, on the usual file systems
 
@@ -31,3 +34,27 @@ def expanded(path: str) -> str:
             f"got {size} bytes, {longest} in one name: {text[:60]}..."
         )
     return text
+
+
+def as_path(given: str | Path) -> Path:
+    """A path that somebody gave: as it is where it exists, else expanded.
+
+    Args:
+        given: As it was written.
+
+    Returns:
+        The path; it need not exist.
+
+    Raises:
+        InputError: No file system can have such a path, or it names a variable that is not set.
+    """
+    path = Path(given)
+    try:
+        if path.exists():
+            return path
+    except (OSError, ValueError):  # such as a name that is too long; `expanded` says so
+        pass
+    try:
+        return Path(expanded(os.fspath(given)))
+    except ValueError as error:
+        raise InputError(f"a path {error}") from None

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
 from lmttm.data.content import (
     HU_WINDOW,
@@ -292,7 +293,7 @@ def prepare_all(
     """
     volumes, notes, failures = {}, {}, {}
     geometry, intensity = geometry_of(config), intensity_of(config)
-    for path in [scan for given in paths for scan in find_scans(Path(given))]:
+    for path in [scan for given in paths for scan in find_scans(as_path(given))]:
         name = printable(path)
         try:
             volumes[name], notes[name] = volume_of(path, geometry, intensity)

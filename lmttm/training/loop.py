@@ -26,7 +26,8 @@ from lmttm.report.style import save
 from lmttm.report.tensorboard import TensorBoard
 from lmttm.runs import checkpoint, folder
 from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
-from lmttm.runs.run import Run, open_run
+from lmttm.runs.opening import open_run
+from lmttm.runs.run import Run
 from lmttm.training.checks import check
 from lmttm.training.distributed import Alone, joined
 from lmttm.training.interrupt import Interrupted, Interruption, interruption

@@ -1,4 +1,4 @@
-"""Damaged checkpoints, full disks, too little memory: nothing is lost, and it is told."""
+"""Damaged checkpoints, full disks, too little memory: nothing is lost, and it is reported."""
 
 import errno
 import resource

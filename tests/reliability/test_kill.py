@@ -1,4 +1,4 @@
-"""A run that is killed, at any moment, goes on to the very same weights."""
+"""A run that is killed, at any moment, resumes to the very same weights."""
 
 import contextlib
 import json

@@ -215,7 +215,7 @@ def saved_with(config, data):
 
 @pytest.mark.parametrize("name", ["PhantomMNIST3D", "./my/set.npz"])
 def test_a_data_set_that_was_replaced_is_noticed(config, name):
-    """Guards against a run that goes on with other volumes under the same name."""
+    """Guards against a run that resumes with other volumes under the same name."""
     config = config.model_copy(update={"dataset_name": name})
     saved_with(config, "test:a train:b")
     assert folder.latest(config, "test:a train:b").epoch == 1
@@ -246,7 +246,7 @@ def test_a_data_set_that_merely_moved_is_the_same(config, caplog):
 
 
 def test_what_was_left_to_the_device_stays_as_it_was_begun(config, saved):
-    """Guards against a run in bf16 that goes on in fp32, or is refused, on another device."""
+    """Guards against a run in bf16 that resumes in fp32, or is refused, on another device."""
     begun = config.model_copy(
         update={
             "distance": "on",

@@ -204,7 +204,7 @@ def test_resume_gives_the_uninterrupted_run(tmp_path, arguments, capsys):
 
 
 def test_a_run_tells_the_precision_that_it_had(tmp_path, arguments, monkeypatch, capsys):
-    """`auto` must not stand in the records of a run; going on with `auto` is no change."""
+    """The records of a run must not say `auto`; resuming with `auto` is no change."""
     monkeypatch.setattr("lmttm.training.setup.fast_in_bf16", lambda device: True)
     automatic = [*arguments, "train.precision=auto"]
     assert train.main([*automatic, "train.epoch=1"]) == 0

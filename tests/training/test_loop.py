@@ -84,7 +84,7 @@ def test_averaged_weights_are_validated_and_kept(tmp_path):
     """Guards against the raw weights in their place, in the scores or in the file.
 
     The scores of best.pth are computed again from its weights, and these are the average in
-    last.pth, not the weights that the training goes on from.
+    last.pth, not the weights that the training resumes from.
     """
     config = configured(tmp_path, "train.ema=0.7", "train.epoch=2", "train.keep=last")
     run = lmttm.train(config)

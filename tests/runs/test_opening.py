@@ -1,0 +1,47 @@
+"""Opening a run: what its name may be, and how paths are written."""
+
+from pathlib import Path
+
+import pytest
+
+import lmttm
+from lmttm.data import phantoms
+from lmttm.runs.opening import open_run
+from tests.conftest import TINY
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("opened")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phantoms, "SPLITS", {"train": 24, "val": 12, "test": 12})
+        lmttm.train(lmttm.load_config("demo.json", [*TINY, f"output_dir={folder}", "device=cpu"]))
+    return folder / "demo"
+
+
+def test_home_and_variables_are_expanded(trained, monkeypatch):
+    """`~` and variables were expanded in configurations, but not in a run's folder."""
+    monkeypatch.setenv("HOME", str(trained.parent))
+    monkeypatch.setenv("RUNS", str(trained.parent))
+    expected = open_run(trained).folder
+    assert open_run("~/demo").folder == expected
+    assert open_run("$RUNS/demo").folder == expected
+    with pytest.raises(lmttm.InputError, match="a variable that is not set, got NOWHERE"):
+        open_run("$NOWHERE/demo")
+
+
+def test_scans_may_be_named_by_home_and_variables(trained, monkeypatch, tmp_path):
+    import numpy as np
+
+    np.save(tmp_path / "scan$1.npy", phantoms.generate(1, 0)[0][0])  # a name with a dollar stays
+    np.save(tmp_path / "scan.npy", phantoms.generate(1, 0)[0][0])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    answers = open_run(trained).predict(["~/scan.npy", tmp_path / "scan$1.npy"])
+    assert [Path(row["path"]).name for row in answers.rows] == ["scan.npy", "scan$1.npy"]
+    assert not answers.failures
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "a\0b", ""])
+def test_an_impossible_path_is_one_message(path):
+    with pytest.raises(lmttm.InputError):
+        open_run(path)
