@@ -1,6 +1,7 @@
 """What several tests need: one thread, small configurations, the real data where it is."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
 torch.set_num_threads(1)
 threadpool_limits(1)
+# A shell that starts the tests in the background has Ctrl-C ignored, which some of them send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Looked for, never needed: a folder with the official npz files beside the checkout.
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "medmnist"

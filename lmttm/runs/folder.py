@@ -133,6 +133,8 @@ def latest(config: Config, data: str) -> Checkpoint | None:
         if _moved(state, config, data):
             was, now = changed.pop("dataset_name")
             log.warning("the data set %s has moved to %s; its content is the same", was, now)
+        if not state.config.class_names:  # earlier versions did not store them
+            changed.pop("class_names", None)
         wrong = [key for key in changed if key not in _FREE_ON_RESUME]
         if wrong:
             told = ", ".join(f"{key} (was {changed[key][0]!r})" for key in wrong)

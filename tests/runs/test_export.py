@@ -55,7 +55,9 @@ def test_a_run_is_exported(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["model.preprocess_mode=3dBN", "distance=on", "model.mark_neighbours=true"],
+        pytest.param(
+            ["model.preprocess_mode=3dBN", "distance=on", "model.mark_neighbours=true"], marks=SLOW
+        ),
         pytest.param(["model.memory_mode=TL-MHA", "model.model=ttm"], marks=SLOW),
         pytest.param(["model.process_unit=mixer", "model.memory_mode=TL-AddErase"], marks=SLOW),
         pytest.param(["model.memory_mode=none", "model.pool=attention"], marks=SLOW),
@@ -68,6 +70,7 @@ def test_variants_are_exported(overrides, tmp_path):
     assert export.write_onnx(tmp_path / "m.onnx", model, volumes) < 1e-4
 
 
+@SLOW
 def test_a_model_that_differs_is_not_written(tmp_path, monkeypatch):
     model = build_model(load_config("demo.json", TINY)).eval()
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
