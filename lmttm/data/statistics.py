@@ -42,12 +42,13 @@ class Statistics:
             "mean intensity": (cube.mean(), self.brightness),
             "share of voxels above 0": ((cube > 0).mean(), self.foreground),
         }
-        told = []
+        unlike = []
         for name, (value, (low, high)) in found.items():
             margin = 0.25 * (high - low)
-            if not low - margin <= value <= high + margin:
-                told.append(f"{name}: {value:.3g}, in training {low:.3g} to {high:.3g}")
-        return told
+            # Half of the least at most: of little, a margin would leave nothing to fall short of.
+            if not max(low - margin, low / 2) <= value <= high + margin:
+                unlike.append(f"{name}: {value:.3g}, in training {low:.3g} to {high:.3g}")
+        return unlike
 
 
 def _pair(bounds: Iterable[float]) -> tuple[float, float]:

@@ -49,7 +49,7 @@ def open_run(
         _refuse_contradictions(user, member.config, overrides)
     _refuse_mismatch(members, names)
     volume = agreed(members[0], user, overridden_keys(list(overrides)))
-    return Run(tuple(members), tuple(names), user, volume)
+    return Run(tuple(members), tuple(names), user, volume, strict=str(target) in models)
 
 
 def from_pretrained(name: str, overrides: Sequence[str] = ()) -> Run:

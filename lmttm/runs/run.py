@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
@@ -52,12 +53,15 @@ class Run:
         user: The configuration that says where and how to compute now.
         volume: How scans are prepared, where the training left something open; None for as in
             training.
+        strict: Whether a scan unlike the training volumes is refused, not only warned about: so
+            for shipped weights, whose users have not seen what they were trained on.
     """
 
     members: tuple[Checkpoint, ...]
     names: tuple[str, ...]
     user: Config
     volume: VolumeConfig | None = None
+    strict: bool = False
 
     @property
     def folder(self) -> Path:
@@ -256,34 +260,52 @@ class Run:
             check_rule(threshold)
             point = decisions.stored_threshold(self.folder, self.members, threshold)
         cubes, notes, failures = prepare_all(paths, self.config)
+        warnings = self._warnings(cubes, notes)
+        if self.strict:
+            for path in [path for path in cubes if warnings[path]]:
+                del cubes[path]
+                reasons = "; ".join(warnings[path])
+                failures[path] = (
+                    f"{path} is unlike the volumes that {self.names[0]} was trained on: {reasons}"
+                )
         if not cubes:
             return results.Answers([], failures, self.class_names)
         logits: list[torch.Tensor] = []
         for member in self.members:
             shown = cubes
             if self.volume is None and member.config.volume != self.config.volume:
-                shown = prepare_all(paths, member.config)[0]
+                others = prepare_all(paths, member.config)[0]
+                shown = {path: others[path] for path in cubes}
             volumes = torch.from_numpy(np.stack(list(shown.values())))
             split = Split("inputs", volumes, torch.zeros(len(cubes), dtype=torch.int64))
             logits += predict([member], split, self.user, progress=progress).logits
         prediction = Prediction(tuple(logits))
         rows = prediction.probabilities()
         scaled = prediction.probabilities(temperatures) if temperatures else [None] * len(rows)
-        statistics = Statistics.from_dict(self.members[0].statistics)
         answered = [
             results.answer(
                 path,
                 row,
                 self.class_names,
-                [*notes[path], *(statistics.warnings(cube) if statistics else [])],
+                warnings[path],
                 calibrated=at_temperature,
                 threshold=point.value if point else None,
             )
-            for (path, cube), row, at_temperature in zip(cubes.items(), rows, scaled, strict=True)
+            for path, row, at_temperature in zip(cubes, rows, scaled, strict=True)
         ]
         answers = results.Answers(answered, failures, self.class_names, temperatures, point)
         results.write_answers(self.folder / "inputs", answers)
         return answers
+
+    def _warnings(
+        self, cubes: dict[str, NDArray[np.uint8]], notes: dict[str, tuple[str, ...]]
+    ) -> dict[str, list[str]]:
+        """What is unlike the training volumes, by the path of each scan."""
+        statistics = Statistics.from_dict(self.members[0].statistics)
+        return {
+            path: [*notes[path], *(statistics.warnings(cube) if statistics else [])]
+            for path, cube in cubes.items()
+        }
 
     def explain(
         self,

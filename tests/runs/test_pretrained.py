@@ -85,3 +85,23 @@ def test_shipped_weights_have_their_scores(name, request, tmp_path):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_weights_are_small(name):
     assert sum(path.stat().st_size for path in SHIPPED[name].iterdir()) < 2**20
+
+
+@pytest.mark.skipif("vesselmnist3d_28" not in SHIPPED, reason="needs these weights")
+def test_what_shipped_weights_have_not_seen_is_refused(tmp_path):
+    """A model of cropped masks gives an answer for a CT as well: it means nothing."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    ball = np.hypot.reduce(np.indices((28, 28, 28)) - 13.5) < 5
+    np.save(tmp_path / "mask.npy", ball.astype(np.uint8))
+    np.save(tmp_path / "ct.npy", rng.normal(0, 300, (40, 40, 40)).astype(np.int16))
+    uncropped = np.zeros((200, 200, 200), np.uint8)
+    uncropped[100, 100, 95:105] = 1
+    np.save(tmp_path / "uncropped.npy", uncropped)
+    run = lmttm.from_pretrained("vesselmnist3d_28", [f"output_dir={tmp_path}", "device=cpu"])
+    answers = run.predict([tmp_path / f"{name}.npy" for name in ("mask", "ct", "uncropped")])
+    assert [row["path"] for row in answers.rows] == [str(tmp_path / "mask.npy")]
+    ct, uncropped_mask = (answers.failures[str(tmp_path / f"{n}.npy")] for n in ("ct", "uncropped"))
+    assert "is unlike the volumes that vesselmnist3d_28 was trained on: it is no mask" in ct
+    assert "mean intensity" in uncropped_mask
