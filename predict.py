@@ -4,9 +4,8 @@ Or classifies scans of your own: python predict.py base.json --input scan.nii.gz
 """
 
 import argparse
-import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import lmttm
 from lmttm import cli
@@ -47,23 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--input", nargs="+", metavar="PATH", help="scans, or folders of scans or DICOM slices"
     )
     for name, count, metavar, text in _OPTIONS:
-        own.add_argument(f"--{name}", type=_numbers(count), metavar=metavar, help=text)
+        own.add_argument(f"--{name}", type=cli.numbers(count), metavar=metavar, help=text)
     return cli.run(_predict, parser, argv)
-
-
-def _numbers(count: int) -> Callable[[str], str]:
-    """Takes a text of this many numbers; 0: any text."""
-
-    def parse(text: str) -> str:
-        try:
-            values = tuple(float(part) for part in text.split(","))
-        except ValueError:
-            values = ()
-        if count and (len(values) != count or not all(map(math.isfinite, values))):
-            raise argparse.ArgumentTypeError(f"must be {count} numbers, got {text}")
-        return text
-
-    return parse
 
 
 def _predict(args: argparse.Namespace) -> int:
@@ -73,44 +57,23 @@ def _predict(args: argparse.Namespace) -> int:
     options = {name: getattr(args, name) for name, *_ in _OPTIONS}
     overrides += [f"volume.{name}={text}" for name, text in options.items() if text is not None]
     run = lmttm.open_run(args.config, overrides, names=[n for n in given if "=" not in n])
-    return _classify(args, run) if args.input else _score(args, run)
-
-
-def _score(args: argparse.Namespace, run: "lmttm.Run") -> int:
-    from lmttm.report import text
-
+    if args.input:
+        return _classify(args, run)
     progress = sys.stderr.isatty()
     if args.data:
-        return _validate(args, run)
+        if args.calibrate or args.threshold:
+            raise lmttm.InputError("--calibrate and --threshold cannot be used with --data")
+        scores = run.validate(args.data, progress=progress)
+        print(scores.text(run.folder / "external"))
+        return 0
     scores = run.score(
         args.split, calibrate=args.calibrate, threshold=args.threshold, progress=progress
     )
-    print(text.score_table(scores.metrics, scores.class_names))
-    files = ["report.html, metrics.json, predictions.csv, scores.png, wrong.png"]
-    if scores.calibrated:
-        print(f"\n{text.calibration_lines(scores.calibrated.metrics)}")
-        files.append("metrics-calibrated.json, predictions-calibrated.csv")
-    if scores.threshold:
-        print(f"\n{text.threshold_lines(scores.threshold, args.split, scores.class_names[1])}")
-        files.append("threshold.json")
-    print(f"\nwritten to {run.folder / args.split}:", *files, sep="\n  ")
-    return 0
-
-
-def _validate(args: argparse.Namespace, run: "lmttm.Run") -> int:
-    from lmttm.report import text
-
-    if args.calibrate or args.threshold:
-        raise lmttm.InputError("--calibrate and --threshold cannot be used with --data")
-    scores = run.validate(args.data, progress=sys.stderr.isatty())
-    print(text.score_table(scores.metrics, scores.class_names))
-    print(f"\nwritten to {run.folder / 'external'}")
+    print(scores.text(run.folder / args.split))
     return 0
 
 
 def _classify(args: argparse.Namespace, run: "lmttm.Run") -> int:
-    from lmttm.report import text
-
     answers = run.predict(
         args.input,
         calibrate=args.calibrate,
@@ -120,14 +83,7 @@ def _classify(args: argparse.Namespace, run: "lmttm.Run") -> int:
     for message in answers.failures.values():
         print(f"error: {message}", file=sys.stderr)
     if answers.rows:
-        print(text.inputs_table(answers.rows))
-        if answers.temperatures:
-            values = ", ".join(f"{value:.3f}" for value in answers.temperatures)
-            print(f"\ncalibrated at the stored temperature {values}")
-        if answers.threshold:
-            point = answers.threshold
-            print(f"\nthreshold {point.value:.3f}, as stored ({point.rule})")
-        print(f"\nwritten to {run.folder / 'inputs'}: predictions.csv, predictions.json")
+        print(answers.text(run.folder / "inputs"))
     return 1 if answers.failures else 0
 
 

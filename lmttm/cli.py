@@ -3,6 +3,7 @@
 import argparse
 import errno
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -32,6 +33,21 @@ def parser(description: str, *, runs: bool = False) -> argparse.ArgumentParser:
         "overrides", nargs="*", metavar="key=value", help="such as train.epoch=3 device=cpu"
     )
     return result
+
+
+def numbers(count: int) -> Callable[[str], str]:
+    """Checks the text of an option that holds this many numbers, such as 1.5,2; 0: any text."""
+
+    def check(text: str) -> str:
+        try:
+            values = [float(part) for part in text.split(",")]
+        except ValueError:
+            values = []
+        if count and (len(values) != count or not all(map(math.isfinite, values))):
+            raise argparse.ArgumentTypeError(f"must be {count} numbers, got {text}")
+        return text
+
+    return check
 
 
 def run(

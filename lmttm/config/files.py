@@ -1,4 +1,4 @@
-"""Configuration files: loaded, laid over the file that each names as its base, held to the schema.
+"""Configuration files: loaded, laid over the base that each names, checked by the schema.
 
 A file states only what differs from its `"base"`, or from the schema's defaults where it names none
 (`config/base.json` spells all of them out). The published files load unchanged.

@@ -1,4 +1,4 @@
-"""What is wrong with a labelled set of scans, told before anybody trains."""
+"""What is wrong with a labelled set of scans, reported before anybody trains."""
 
 from collections import defaultdict
 from collections.abc import Sequence

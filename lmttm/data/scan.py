@@ -33,7 +33,7 @@ class Scan:
         voxels: `(x y z)` of any real type; the axes run nearest to the patient's right, front
             and head where the file knows them.
         spacing: Edges of a voxel in mm, along x, y, z.
-        notes: What was repaired or looks odd, as sentences.
+        notes: What was repaired or is unusual, as sentences.
         affine: `(4 4)`, from x, y, z in voxels to mm; None where the file does not know it.
         source: The grid of the file, before its axes were turned; likewise.
     """

@@ -53,13 +53,13 @@ def sentences(
     """
     answer = int(np.argmax(found.probabilities))
     whole = float(found.probabilities[answer])
-    told = [f"The model predicts {class_names[answer]} with a probability of {percent(whole)}."]
+    parts = [f"The model predicts {class_names[answer]} with a probability of {percent(whole)}."]
     others = np.flatnonzero(found.running.argmax(axis=1) != answer)
     first = int(others[-1]) + 1 if len(others) else 0
     if 0 < first < len(slabs):
-        told.append(f"From {slab_name(slabs[first])} on, this is the class that it prefers.")
+        parts.append(f"From {slab_name(slabs[first])} on, this is the class that it prefers.")
     if len(slabs) > 1:
-        told.append(
+        parts.append(
             _without(
                 "slab",
                 found.without_step,
@@ -72,7 +72,7 @@ def sentences(
         )
     if len(found.unit_effects):
         names = [f"the {name} memory unit" for name in unit_names(len(found.unit_effects))[:-1]]
-        told.append(
+        parts.append(
             _without(
                 "memory unit",
                 found.without_unit,
@@ -83,7 +83,7 @@ def sentences(
                 whole,
             )
         )
-    return told
+    return parts
 
 
 def _without(

@@ -243,7 +243,7 @@ def load_run(run_dir: str | Path) -> tuple[Classifier, Config]:
         The model in evaluation mode, on the CPU, and its configuration.
 
     Raises:
-        InputError: The run has no sound checkpoint.
+        InputError: The run has no valid checkpoint.
     """
     checkpoint = load(Path(run_dir) / BEST)
     return checkpoint.build(), checkpoint.config

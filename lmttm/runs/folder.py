@@ -106,7 +106,7 @@ def decided_as(begun: Config, config: Config) -> Config:
 
 
 def latest(config: Config, data: str) -> Checkpoint | None:
-    """The newest sound state of a run, to resume from.
+    """The newest valid state of a run, to resume from.
 
     Args:
         config: The configuration of the run that is to be resumed.
@@ -137,11 +137,11 @@ def latest(config: Config, data: str) -> Checkpoint | None:
             changed.pop("class_names", None)
         wrong = [key for key in changed if key not in _FREE_ON_RESUME]
         if wrong:
-            told = ", ".join(f"{key} (was {changed[key][0]!r})" for key in wrong)
-            raise InputError(f"a resumed run must keep its configuration; changed: {told}")
+            listed = ", ".join(f"{key} (was {changed[key][0]!r})" for key in wrong)
+            raise InputError(f"a resumed run must keep its configuration; changed: {listed}")
         if path.name == PREVIOUS:
             log.warning("resuming from %s instead of %s", PREVIOUS, LAST)
-            paths[0].unlink(missing_ok=True)  # or it would take the place of the sound one
+            paths[0].unlink(missing_ok=True)  # or it would take the place of the valid one
         return state
     if there:
         names = " and ".join(str(path) for path in there)

@@ -43,6 +43,19 @@ class Scores:
     calibrated: "Calibrated | None" = None
     threshold: dict[str, Any] | None = None
 
+    def text(self, folder: Path) -> str:
+        """What a person reads of them, with the names of the files in the folder."""
+        parts = [text.score_table(self.metrics, self.class_names)]
+        files = ["report.html, metrics.json, predictions.csv, scores.png, wrong.png"]
+        if self.calibrated:
+            parts.append(text.calibration_lines(self.calibrated.metrics))
+            files.append("metrics-calibrated.json, predictions-calibrated.csv")
+        if self.threshold:
+            split = self.metrics["split"]
+            parts.append(text.threshold_lines(self.threshold, split, self.class_names[1]))
+            files.append("threshold.json")
+        return "\n\n".join([*parts, "\n  ".join([f"written to {folder}:", *files])])
+
 
 @dataclass(frozen=True)
 class Calibrated:
@@ -87,6 +100,18 @@ class Answers:
     class_names: tuple[str, ...]
     temperatures: list[float] | None = None
     threshold: Threshold | None = None
+
+    def text(self, folder: Path) -> str:
+        """What a person reads of them, with the names of the files in the folder."""
+        parts = [text.inputs_table(self.rows)]
+        if self.temperatures:
+            values = ", ".join(f"{value:.3f}" for value in self.temperatures)
+            parts.append(f"calibrated at the stored temperature {values}")
+        if self.threshold:
+            point = self.threshold
+            parts.append(f"threshold {point.value:.3f}, as stored ({point.rule})")
+        parts.append(f"written to {folder}: predictions.csv, predictions.json")
+        return "\n\n".join(parts)
 
 
 @dataclass(frozen=True)
