@@ -36,11 +36,6 @@ class Row:
     minutes: float
     committed: dict[int, dict[str, float]]
 
-    @property
-    def total_minutes(self) -> float:
-        """What all committed seeds take, one after the other."""
-        return self.minutes * len(self.committed)
-
 
 @dataclass(frozen=True)
 class Comparison:
