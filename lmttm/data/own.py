@@ -127,7 +127,7 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
     refuse([text for text in found.values() if isinstance(text, str)])
     summaries = {entry: s for entry, s in found.items() if isinstance(s, Summary)}
     findings = check(entries, labels, listed.class_names, [summaries[e] for e in entries])
-    _tell(findings, config, full=needed == set(SPLITS))
+    _report(findings, config, full=needed == set(SPLITS))
     volume = _settled(
         listed.volume, [s for entry, s in summaries.items() if entry.split == "train"]
     )
@@ -215,7 +215,7 @@ def check_own(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
     return findings, counts
 
 
-def _tell(findings: Findings, config: Config, *, full: bool) -> None:
+def _report(findings: Findings, config: Config, *, full: bool) -> None:
     """Refuses leaks, and warns of what else was found."""
     if findings.leaks and config.leaks == "refuse":
         try:
@@ -224,12 +224,12 @@ def _tell(findings: Findings, config: Config, *, full: bool) -> None:
             raise InputError(
                 f"{error}\nscores would be too good; leaks=allow trains all the same"
             ) from None
-    told = [*findings.leaks, *findings.duplicates, *findings.unusual]
-    told += findings.missing if full else []
-    for sentence in told[:_SHOWN]:
+    notes = [*findings.leaks, *findings.duplicates, *findings.unusual]
+    notes += findings.missing if full else []
+    for sentence in notes[:_SHOWN]:
         log.warning("%s", sentence)
-    if len(told) > _SHOWN:
-        log.warning("and %d more: python tools/prepare.py CONFIG --check", len(told) - _SHOWN)
+    if len(notes) > _SHOWN:
+        log.warning("and %d more: python tools/prepare.py CONFIG --check", len(notes) - _SHOWN)
 
 
 def _settled(volume: VolumeConfig, training: Sequence[Summary]) -> VolumeConfig:

@@ -60,9 +60,10 @@ def explain(model: LMTTM, volumes: Tensor) -> Explanation[Tensor]:
     )
     without_unit = [_answer(model, tokens, blank=slot)[0] for slot in range(_slots(model))]
     unit_logits = torch.stack([*without_unit, logits], dim=1)[:, :-1]  # also of no unit
-    looks, shares = _attention(model, tokens)
+    attended, shares = _attention(model, tokens)
     token_attention = torch.stack(
-        [model.tokenizer.to_voxels(look, volumes.shape[2:]) for look in looks.unbind(dim=2)], dim=1
+        [model.tokenizer.to_voxels(part, volumes.shape[2:]) for part in attended.unbind(dim=2)],
+        dim=1,
     )
     counts = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)[:, None]
     whole = margin(logits)[:, None]
@@ -137,12 +138,12 @@ def _attention(model: LMTTM, tokens: Tensor) -> tuple[Tensor, Tensor]:
     for step, (units, _) in enumerate(_steps(model, tokens)):
         inputs = tokens[:, step]
         views = [torch.cat([unit, inputs], dim=1) for unit in units] or [inputs]
-        looks = [read.summarize.weights(read.positions(view)) for view in views]  # b r m+n
-        unit_tokens = looks[0].shape[2] - inputs.shape[1]
-        on_inputs.append(torch.cat([look[:, :, unit_tokens:] for look in looks], dim=1))
+        attended = [read.summarize.weights(read.positions(view)) for view in views]  # b r m+n
+        unit_tokens = attended[0].shape[2] - inputs.shape[1]
+        on_inputs.append(torch.cat([part[:, :, unit_tokens:] for part in attended], dim=1))
         on_units = [
-            look[:, :, :unit_tokens].sum(dim=2).mean(dim=1) / len(looks)
-            for look in looks
+            part[:, :, :unit_tokens].sum(dim=2).mean(dim=1) / len(attended)
+            for part in attended
             if unit_tokens
         ]
         shares.append(torch.stack([*on_units, on_inputs[-1].sum(dim=2).mean(dim=1)], dim=1))

@@ -82,7 +82,7 @@ def _running(panel: "Axes", found: Explanation[np.ndarray], class_names: Sequenc
 def effect_plots(
     panels: Sequence["Axes"], found: Explanation[np.ndarray], class_names: Sequence[str]
 ) -> None:
-    """Draws into three panels what the answer hung on.
+    """Draws into three panels what changes the answer.
 
     Args:
         panels: For the attention, the slabs and the units.

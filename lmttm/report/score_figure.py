@@ -115,8 +115,8 @@ def _roc(
     panel.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":", label="chance: 0.500")
     panel.set_xlabel("1 - specificity")
     panel.set_ylabel("sensitivity")
-    told = f"\n95 % interval of the AUC {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
-    panel.set_title(f"ROC, with its area (AUC){told}", fontsize=10)
+    reach = f"\n95 % interval of the AUC {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+    panel.set_title(f"ROC, with its area (AUC){reach}", fontsize=10)
     _frame(panel, "lower right")
 
 

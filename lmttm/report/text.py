@@ -106,13 +106,13 @@ def threshold_lines(found: dict[str, Any], split: str, class_name: str) -> str:
     """What a threshold finds and misses."""
     rates = found[split]
     shares = ("sensitivity", "specificity", "ppv", "npv")
-    told = "  ".join(
+    listed = "  ".join(
         f"{name if len(name) > 3 else name.upper()} {number(rates[name])}" for name in shares
     )
     return (
         f"  {class_name} from a probability of {found['value']:.3f} on ({found['rule']}, chosen "
         f"on\n  {found['volumes']} validation volumes, {found['positives']} of them "
-        f"{class_name}):\n    {told}"
+        f"{class_name}):\n    {listed}"
     )
 
 
