@@ -18,8 +18,8 @@ from lmttm import cli
 from lmttm.config.files import load_config
 from lmttm.data.dataset import Split
 from lmttm.data.distance import MASK_THRESHOLD, is_mask, signed_distance
-from lmttm.data.labelled import SPLITS
 from lmttm.data.sources import load_dataset
+from lmttm.data.tables import SPLITS
 from lmttm.errors import InputError
 from lmttm.evaluation import metrics
 

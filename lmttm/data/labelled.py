@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
+from lmttm.data.tables import SPLITS
 from lmttm.errors import InputError, one_line
-
-SPLITS = ("train", "val", "test")
 
 # By the name of a split: volumes (N D H W) uint8 and labels (N) int64.
 Labelled = dict[str, tuple[np.ndarray, np.ndarray]]

@@ -15,9 +15,9 @@ from lmttm.config.volume import VolumeConfig
 from lmttm.data import phantoms
 from lmttm.data.dataset import Dataset, Split
 from lmttm.data.download import fetch
-from lmttm.data.labelled import SPLITS, Labelled, read_npz
+from lmttm.data.labelled import Labelled, read_npz
 from lmttm.data.own import load_own
-from lmttm.data.tables import labels_of, read_tables
+from lmttm.data.tables import SPLITS, labels_of, read_tables
 from lmttm.errors import InputError
 from lmttm.storage import digest_of
 

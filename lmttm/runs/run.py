@@ -22,11 +22,11 @@ from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
 from lmttm.config.volume import VolumeConfig
 from lmttm.data.dataset import Dataset, Split, prepare
-from lmttm.data.labelled import SPLITS
 from lmttm.data.placement import prepared
 from lmttm.data.preparation import geometry_of, intensity_of, prepare_all
 from lmttm.data.sources import class_names_of, load_dataset
 from lmttm.data.statistics import Statistics
+from lmttm.data.tables import SPLITS
 from lmttm.errors import InputError
 from lmttm.evaluation import calibration, metrics
 from lmttm.evaluation.threshold import Threshold, check_rule, choose, rates
