@@ -1,0 +1,165 @@
+"""The benchmarks run, here on the CPU with a tiny machine, and keep what they have measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = [
+    "model.dim=16",
+    "model.memory_tokens_size=4",
+    "model.num_blocks=2",
+    "model.patch_size=14",
+    "model.summarize_num_tokens=2",
+    "model.depth=1",
+]
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """The module `benchmarks/gpu.py`, which imports from its own folder."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import gpu
+
+    return gpu
+
+
+def command(out, *more):
+    options = ["--device", "cpu", "--repeats", "1", "--steps", "2", "--batches", "2", "3"]
+    return ["base.json", *TINY, *options, "--out", str(out), *map(str, more)]
+
+
+def test_without_a_gpu_it_refuses(gpu, monkeypatch, capsys, tmp_path):
+    """Guards against figures of a CPU that pass for those of a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu.main(["--out", str(tmp_path / "out")]) == 2
+    assert "needs an NVIDIA GPU; --device cpu" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_part_leaves_its_figures(gpu, tmp_path):
+    """Guards against figures of parts that a later one takes with it."""
+    assert gpu.main(command(tmp_path, "--parts", "card")) == 0
+    assert "A square matrix product reaches" in (tmp_path / "gpu.md").read_text()
+    part = json.loads((tmp_path / "gpu.json").read_text())["parts"]["card"]
+    assert [set(row) for row in part["rows"]][1:] == [{"gflop_per_volume"}, {"matrix_gflops"}]
+
+
+def test_a_part_that_takes_too_long_or_fails_stops_no_other(gpu, tmp_path, monkeypatch):
+    """Guards against one part that takes the time of all."""
+    limits = {"card": gpu.PARTS["card"]._replace(limit=6)}
+    monkeypatch.setattr(gpu, "PARTS", gpu.PARTS | limits)
+    wait = gpu.subprocess.Popen.wait
+
+    def no_patience(process, timeout=None):
+        return wait(process, timeout and 0.01)
+
+    monkeypatch.setattr(gpu.subprocess.Popen, "wait", no_patience)
+    assert gpu.main(command(tmp_path, "--parts", "card")) == 1
+    assert "- card: stopped at its limit of 6 s" in (tmp_path / "gpu.md").read_text()
+    monkeypatch.undo()
+    assert gpu.main(command(tmp_path, "--parts", "card", "--minutes", 0)) == 1
+    assert "- card: left out: no time was left" in (tmp_path / "gpu.md").read_text()
+
+
+def rows_of(gpu, part, arguments):
+    return list(gpu.PARTS[part].measure(gpu._parser().parse_intermixed_args(arguments)))
+
+
+def test_forms_precisions_and_batches_are_measured(gpu, tmp_path):
+    rows = rows_of(gpu, "eager-small", command(tmp_path))
+    seen = [(row["form"], row["precision"], row["mode"]) for row in rows]
+    forms = [(form, kind) for form in ("fast", "plain") for kind in ("bf16", "fp32")]
+    assert seen == [(*form, mode) for form in forms for mode in ("training", "inference")]
+    assert {row["batch"] for row in rows} == {2}
+    assert {row["batch"] for row in rows_of(gpu, "eager-large", command(tmp_path))} == {3}
+    assert all(0 < row["slowest"] <= row["volumes_per_second"] <= row["fastest"] for row in rows)
+
+
+def test_a_form_whose_compilation_fails_has_no_figures(gpu, tmp_path, monkeypatch):
+    """Guards against the eager form's speed under the name of the compiled one."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    rows = rows_of(gpu, "compiled-bf16-small", command(tmp_path))
+    assert [(row["form"], row["mode"]) for row in rows] == [
+        ("compiled", "training"),
+        ("compiled", "inference"),
+    ]
+
+    def fails(function, **_):
+        def call(*_):
+            raise torch._dynamo.exc.TorchDynamoException("no compiler")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", fails)
+    with pytest.raises(gpu.RunError, match="compiling failed"):
+        rows_of(gpu, "compiled-bf16-small", command(tmp_path))
+
+
+def test_the_recipe_is_timed_through_the_commands(gpu, tmp_path, monkeypatch):
+    """The commands themselves are tested elsewhere; here they leave what they would."""
+    called = []
+
+    def run(command, check):
+        called.append(command[1:])
+        folder = tmp_path / "runs" / "recipe-compile-auto"
+        (folder / "test").mkdir(parents=True, exist_ok=True)
+        (folder / "log.jsonl").write_text('{"seconds": 9}\n{"seconds": 1}\n{"seconds": 2}\n')
+        (folder / "test" / "metrics.json").write_text('{"acc": 0.8, "auc": 0.9}')
+
+    monkeypatch.setattr(gpu.subprocess, "run", run)
+    *_, row = rows_of(gpu, "recipe", command(tmp_path))
+    assert [Path(script).name for script, *_ in called] == ["train.py", "predict.py"]
+    assert all("dataset_name=PhantomMNIST3D" in arguments for arguments in called)
+    assert (row["epochs"], row["first_epoch_seconds"], row["epoch_seconds"]) == (3, 9, 2)
+    assert (row["data"], row["acc"], row["auc"]) == ("phantoms", 0.8, 0.9)
+    (tmp_path / "adrenalmnist3d.npz").touch()
+    *_, row = rows_of(gpu, "recipe", command(tmp_path, "--root", tmp_path))
+    assert row["data"] == "its own"
+    assert f"root={tmp_path}" in called[-1]
+
+
+def test_the_table_knows_the_share_of_the_matrix_rate(gpu):
+    """Guards against a training step that counts as one forward pass, or the other form's work."""
+    from gpu_table import fraction, table
+
+    known = {
+        "gflop_per_volume": {"plain": 10.0, "fast": 5.0},
+        "matrix_gflops": {"fp32": 50.0, "bf16": 300.0},
+    }
+    row = {"mode": "training", "form": "plain", "precision": "bf16", "volumes_per_second": 5.0}
+    assert fraction(row, known) == 10 * 3 * 5 / 300
+    row = {"mode": "inference", "form": "compiled", "precision": "fp32", "volumes_per_second": 5.0}
+    assert fraction(row, known) == 5 * 5 / 50
+    assert fraction(row, {}) is None
+    numbers = {"batch": 2, "slowest": 4, "fastest": 6, "peak_gib": 1.5, "first_seconds": 9}
+    parts = {"card": {"outcome": "done", "rows": [known]}}
+    parts["eager"] = {"outcome": "failed with exit code 1: see eager.log", "rows": [row | numbers]}
+    text = table({"config": "base.json", "overrides": [], "parts": parts})
+    assert "| compiled | inference | fp32 | 2 | 5.0 (4.0 to 6.0) | 0.50 | 1.5 | 9 |" in text
+    assert text.endswith("- eager: failed with exit code 1: see eager.log\n")
+
+
+@pytest.mark.slow
+def test_the_whole_runs_on_the_cpu(gpu, tmp_path):
+    """Guards against a part that only fails on the one visit to a GPU."""
+    overrides = ["train.epoch=1", "model.num_heads=2"]
+    code = gpu.main([*command(tmp_path, "--minutes", 60), *overrides])
+    result = json.loads((tmp_path / "gpu.json").read_text())
+    outcomes = {name: part["outcome"] for name, part in result["parts"].items()}
+    assert code == 0, outcomes
+    assert list(outcomes) == list(gpu.PARTS)
+
+
+def test_throughput_measures_both_forms(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import throughput
+
+    monkeypatch.setattr(throughput, "matrix_rate", lambda *_: 100.0)
+    arguments = ["base.json", *TINY, "device=cpu", "batch_size=2", "--repeats", "1"]
+    assert throughput.main([*arguments, "--out", str(tmp_path)]) == 0
+    result = json.loads((tmp_path / "throughput.json").read_text())
+    for form in ("fast", "plain"):
+        assert result[form]["training_bf16"]["volumes_per_second"] > 0
