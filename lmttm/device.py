@@ -2,9 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from lmttm.errors import InputError, RunError
 
@@ -34,6 +36,30 @@ def pick_device(name: str) -> torch.device:
             f"there is {found}; try device=cpu"
         )
     return device
+
+
+@contextlib.contextmanager
+def shapes_only() -> Iterator[None]:
+    """Models built in the block have names and shapes, but no values, and take no memory.
+
+    It is torch's device `meta` without the filling of what is not there: normal numbers on
+    `meta` import half of torch's compiler, which takes longer than many a prediction.
+    """
+    with torch.device("meta"), _Unfilled():
+        yield
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves out what fills new tensors with numbers."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        fills = getattr(func, "__module__", "") == "torch.nn.init" or func is torch.Tensor.normal_
+        given = kwargs or {}
+        return (
+            (given["tensor"] if "tensor" in given else args[0]) if fills else func(*args, **given)
+        )
 
 
 def describe(device: torch.device) -> str:

@@ -11,8 +11,10 @@ from lmttm.device import (
     fast_in_bf16,
     make_deterministic,
     pick_device,
+    shapes_only,
 )
 from lmttm.errors import InputError, RunError
+from lmttm.model.build import build_model
 from tests.conftest import TINY
 
 
@@ -117,3 +119,17 @@ def test_deterministic_operations_leave_new_memory_alone():
     assert torch.are_deterministic_algorithms_enabled()
     assert torch.is_deterministic_algorithms_warn_only_enabled()
     assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
+@pytest.mark.parametrize("kind", ["lmttm", "resnet3d"])
+def test_a_model_of_shapes_only_has_the_real_ones_names_and_shapes(kind):
+    config = load_config("base.json", [*TINY, f"model.model={kind}", "model.memory_mode=TL-MHA"])
+    before = torch.get_rng_state()
+    with shapes_only():
+        empty = build_model(config).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    real = build_model(config).state_dict()
+    assert {name: part.shape for name, part in empty.items()} == {
+        name: part.shape for name, part in real.items()
+    }
+    assert {part.device.type for part in empty.values()} == {"meta"}

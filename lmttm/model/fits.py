@@ -2,9 +2,9 @@
 
 import itertools
 
-import torch
 from torch import nn
 
+from lmttm.device import shapes_only
 from lmttm.model.cell import Cell
 from lmttm.model.read import TriTemporalRead
 from lmttm.model.summarizers import AttentionSummarizer, Summarizer, TokenLearner
@@ -74,5 +74,5 @@ def _known() -> tuple[set[tuple[object, ...]], set[tuple[object, ...]]]:
     return reads, writes
 
 
-with torch.device("meta"):  # what they are made of matters, not the weights
+with shapes_only():  # what they are made of matters, not the weights
     _READS, _WRITES = _known()

@@ -15,6 +15,7 @@ from torch import nn
 from lmttm.config.files import validate
 from lmttm.config.schema import Config
 from lmttm.config.volume import complete
+from lmttm.device import shapes_only
 from lmttm.errors import InputError, one_line
 from lmttm.model.build import build_model
 from lmttm.model.trace import Classifier
@@ -73,7 +74,7 @@ class Checkpoint:
 
 def _check_weights(weights: dict[str, Any], config: Config) -> None:
     """Compares names, types and shapes before the model takes any memory."""
-    with torch.device("meta"):
+    with shapes_only():
         plain = config.model.model_copy(update={"resnet_pretrained": False})
         expected = build_model(config.model_copy(update={"model": plain})).state_dict()
     reason = None

@@ -14,6 +14,7 @@ from lmttm.config.files import CONFIG_DIR, load_config, read_json, sentences
 from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
 from lmttm.data.sources import class_names
+from lmttm.device import shapes_only
 from lmttm.errors import InputError
 from lmttm.model.build import build_model
 from lmttm.model.memory import InitialMemory
@@ -199,7 +200,7 @@ def cost(config: Config) -> tuple[int, float]:
     channels = 2 if config.distance == "on" else 1
     # One volume: a batch would share what is embedded once for all of its volumes.
     volumes = torch.empty(1, channels, *[config.size] * 3, device="meta")
-    with torch.device("meta"):
+    with shapes_only():
         model = build_model(config).requires_grad_(False)
     # In training mode, since the counter does not see torch's fused attention layer; without
     # the noise on a carried memory, which cannot be drawn without memory.

@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel
@@ -113,3 +115,19 @@ def test_a_name_that_is_not_utf_8_does_not_lose_the_table(trained, volume, tmp_p
         assert len(list(csv.DictReader(file))) == 2
     found = open_run("demo.json", arguments[1:]).explain(good)
     assert all(path.is_file() for path in found.files)
+
+
+def test_a_prediction_imports_nothing_slow_that_it_does_not_need(trained, volume, tmp_path):
+    """Guards against seconds of imports before an answer, above all of torch's compiler."""
+    np.save(tmp_path / "v.npy", volume)
+    code = (
+        "import sys, predict; code = predict.main(sys.argv[1:]); "
+        "print(code, *sorted(name for name in sys.modules if '.' not in name), 'torch._dynamo' "
+        "in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(trained[0]), "--input", str(tmp_path / "v.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    code, *modules, compiler = done.stdout.splitlines()[-1].split()
+    assert (code, compiler) == ("0", "False")
+    slow = {"matplotlib", "sklearn", "pandas", "tensorboard", "torchvision", "medmnist", "nibabel"}
+    assert not slow & set(modules)
