@@ -47,7 +47,9 @@ class Statistics:
             margin = 0.25 * (high - low)
             # Half of the least at most: of little, a margin would leave nothing to fall short of.
             if not max(low - margin, low / 2) <= value <= high + margin:
-                unlike.append(f"{name}: {value:.3g}, in training {low:.3g} to {high:.3g}")
+                unlike.append(
+                    f"its {name} is {value:.3g}; in training it was {low:.3g} to {high:.3g}"
+                )
         return unlike
 
 

@@ -8,7 +8,6 @@ import torch
 from lmttm.config.schema import Config
 from lmttm.data.dataset import prepare
 from lmttm.data.sources import class_names_of
-from lmttm.data.statistics import Statistics
 from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.evaluation.explanation import explain, of_volume
@@ -37,7 +36,6 @@ class Explainer:
     def __init__(self, member: Checkpoint, config: Config) -> None:
         self.config = config
         self.class_names = class_names_of(config)
-        self.statistics = Statistics.from_dict(member.statistics)
         self.device = pick_device(config.device)
         make_deterministic(config.seed)
         model = member.build()
@@ -49,27 +47,26 @@ class Explainer:
         self.model = model.to(self.device)
         self.random = random.to(self.device).eval()
 
-    def __call__(self, volume: np.ndarray, notes: Sequence[str] = ()) -> ExplainedVolume:
+    def __call__(self, volume: np.ndarray, warnings: Sequence[str] = ()) -> ExplainedVolume:
         """Explains the answer for a volume.
 
         Args:
             volume: `(D H W)` uint8, as it was prepared.
-            notes: What is worth a warning about it, as sentences.
+            warnings: Where it is unlike the training volumes, as sentences.
 
         Returns:
-            The explanation, with a warning where the volume is unlike the training data.
+            The explanation, which shows the warnings.
         """
         inputs = prepare(torch.from_numpy(volume)[None].to(self.device), self.config)
         single = of_volume(explain(self.model, inputs), 0)
         if not np.isfinite(single.probabilities).all():
             raise InputError("the weights of the run give outputs that are not finite")
-        unlike = self.statistics.warnings(volume) if self.statistics else []
         return ExplainedVolume(
             volume=volume,
             found=single,
             random_attention=explain(self.random, inputs).attention[0].cpu().numpy(),
             slabs=self.model.tokenizer.slices(len(volume)),
             class_names=self.class_names,
-            warnings=[*notes, *(f"unlike the training data: {text}" for text in unlike)],
+            warnings=list(warnings),
             notes=[_FLIPS] if self.config.test_flips else [],
         )

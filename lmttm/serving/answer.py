@@ -1,6 +1,7 @@
 """What the page shows of one scan: the answer of predict.py, the explanation, the heat map."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,12 @@ import numpy as np
 import torch
 
 from lmttm.data.dataset import Split
-from lmttm.data.placement import Placement
+from lmttm.data.placement import Placement, Prepared
 from lmttm.errors import InputError
 from lmttm.report.explain_page import explain_fragment, viewer_data
 from lmttm.report.nifti import heat_nifti
 from lmttm.report.sentences import percent
+from lmttm.runs.likeness import likeness_warnings, refuse_unlike
 from lmttm.runs.predictor import predict
 from lmttm.runs.run import Run
 
@@ -47,14 +49,31 @@ class Answering:
         self.explainer = run.explainer()
         self.examples = _examples(run)
 
+    def upload(self, scan: Prepared) -> dict[str, Any]:
+        """Answers for a scan that somebody uploaded.
+
+        Args:
+            scan: As it was prepared.
+
+        Returns:
+            As for a volume.
+
+        Raises:
+            InputError: The weights are shipped ones, and the scan is unlike their training
+                volumes.
+        """
+        warnings = likeness_warnings(self.run, scan.volume, scan.notes)
+        refuse_unlike(self.run, "this scan", warnings)
+        return self(scan.volume, warnings, scan.place)
+
     def __call__(
-        self, volume: np.ndarray, notes: tuple[str, ...] = (), place: Placement | None = None
+        self, volume: np.ndarray, warnings: Sequence[str] = (), place: Placement | None = None
     ) -> dict[str, Any]:
         """Answers for a prepared volume.
 
         Args:
             volume: `(D H W)` uint8.
-            notes: What is worth a warning, as sentences.
+            warnings: Where it is unlike the training volumes, as sentences.
             place: Where it lies in its scan; None where there is no scan.
 
         Returns:
@@ -64,7 +83,7 @@ class Answering:
         images = torch.from_numpy(volume)[None]
         split = Split("inputs", images, torch.zeros(1, dtype=torch.int64))
         (row,) = predict(self.run.members, split, self.run.user).probabilities()
-        explained = self.explainer(volume, notes)
+        explained = self.explainer(volume, warnings)
         names = self.run.class_names
         heat = None if place is None else heat_nifti(explained.found.attention, place)
         return {

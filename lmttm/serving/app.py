@@ -103,9 +103,7 @@ def make_app(
                     path = await asyncio.to_thread(_unzipped, path)
                     scan = await asyncio.to_thread(sandbox.read_apart, path, geometry, intensity)
             async with machine:
-                return JSONResponse(
-                    await asyncio.to_thread(answering, scan.volume, scan.notes, scan.place)
-                )
+                return JSONResponse(await asyncio.to_thread(answering.upload, scan))
         except _TooLarge as error:
             return JSONResponse({"error": str(error)}, 413, {"Connection": "close"})
         except InputError as error:

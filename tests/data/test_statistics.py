@@ -34,7 +34,7 @@ def test_a_volume_is_unlike_the_others_beyond_a_quarter_of_their_range():
     for share, expected in ((0.38, 1), (0.42, 0), (0.98, 0)):
         assert len(found.warnings(cube(60, share))) == expected, share
     (warning,) = found.warnings(cube(120))
-    assert warning == "mean intensity: 120, in training 40 to 80"
+    assert warning == "its mean intensity is 120; in training it was 40 to 80"
     assert len(found.warnings(np.zeros((4, 4, 4)))) == 2
 
 

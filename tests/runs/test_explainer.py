@@ -13,34 +13,26 @@ from lmttm.runs.explainer import Explainer
 from tests.conftest import TINY
 
 
-def member(*overrides, statistics=None):
+def member(*overrides):
     torch.manual_seed(5)
     config = load_config("demo.json", [*TINY, "device=cpu", *overrides])
     weights = build_model(config).state_dict()
-    return Checkpoint(config, weights, 1, {}, {}, statistics or {})
+    return Checkpoint(config, weights, 1, {}, {}, {})
 
 
 def test_the_answer_is_the_models_and_the_double_is_another():
     one = member()
     explainer = Explainer(one, one.config)
     volume = np.random.default_rng(0).integers(0, 255, (28, 28, 28), dtype=np.uint8)
-    shown = explainer(volume, ["a note"])
+    shown = explainer(volume, ["a warning"])
     with torch.no_grad():
         logits = one.build()(prepare(volume[None], one.config))
     np.testing.assert_allclose(shown.found.probabilities, logits.softmax(dim=1)[0], rtol=1e-5)
     assert shown.random_attention.shape == shown.found.attention.shape == volume.shape
     assert not np.allclose(shown.random_attention, shown.found.attention)
-    assert (shown.warnings, shown.notes) == (["a note"], [])
+    assert (shown.warnings, shown.notes) == (["a warning"], [])
     again = Explainer(one, one.config)(volume)
     np.testing.assert_array_equal(again.random_attention, shown.random_attention)
-
-
-def test_a_volume_that_is_unlike_the_training_data_is_named():
-    ranges = {"brightness": [10.0, 20.0], "foreground": [0.1, 0.2]}
-    one = member(statistics=ranges)
-    shown = Explainer(one, one.config)(np.full((28, 28, 28), 255, np.uint8))
-    assert len(shown.warnings) == 2
-    assert all(text.startswith("unlike the training data: ") for text in shown.warnings)
 
 
 def test_what_mirrored_copies_change_is_said():

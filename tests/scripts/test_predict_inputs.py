@@ -60,7 +60,7 @@ def test_a_volume_unlike_the_training_data_is_told(trained, tmp_path, capsys):
     _, arguments = trained
     np.save(tmp_path / "bright.npy", np.full((28, 28, 28), 250, np.uint8))
     assert predict.main([*arguments, "--input", str(tmp_path / "bright.npy")]) == 0
-    assert "warning: mean intensity: 250, in training" in capsys.readouterr().out
+    assert "warning: its mean intensity is 250; in training it was" in capsys.readouterr().out
 
 
 def test_bad_files_are_told_one_by_one_and_the_others_scored(trained, volume, tmp_path, capsys):

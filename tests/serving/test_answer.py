@@ -9,8 +9,9 @@ import pytest
 
 import lmttm
 from lmttm.data import phantoms
-from lmttm.data.placement import Placement
+from lmttm.data.placement import Placement, Prepared
 from lmttm.data.scan import Grid
+from lmttm.errors import InputError
 from lmttm.serving.answer import Answering
 
 
@@ -32,6 +33,19 @@ def test_an_answer_is_that_of_the_run_and_fits_into_json(answering, tmp_path):
     assert found["warnings"][0] == "a note"
     assert len(found["data"]["volumes"]) == 2
     assert gzip.decompress(base64.b64decode(found["heat"]))[:4] == (348).to_bytes(4, "little")
+
+
+def test_an_upload_unlike_the_training_volumes_is_refused(answering):
+    """Guards against an answer of shipped weights for a scan of a kind that they never saw."""
+    place = Placement(Grid((28, 28, 28), np.eye(4)), np.eye(4))
+    volume = answering.examples[0].volume
+    assert answering.upload(Prepared(volume, (), place))["warnings"] == []
+    for unlike in (
+        Prepared(np.full_like(volume, 255), (), place),
+        Prepared(volume, ("no",), place),
+    ):
+        with pytest.raises(InputError, match="this scan is unlike the volumes that phantom"):
+            answering.upload(unlike)
 
 
 def test_examples_are_volumes_of_every_class(answering):

@@ -1,0 +1,109 @@
+"""Scores of a run: of a split of its data set, or of a set that it has never seen."""
+
+from pathlib import Path
+
+from lmttm.data.dataset import Dataset, Split
+from lmttm.errors import InputError
+from lmttm.evaluation import calibration, metrics
+from lmttm.evaluation.threshold import Threshold, check_rule, choose, rates
+from lmttm.runs import decisions, pages, results
+from lmttm.runs.external import SPLIT, predict_external
+from lmttm.runs.folds import are_folds, predict_folds
+from lmttm.runs.predictor import Prediction, predict
+from lmttm.runs.trained import Trained
+from lmttm.storage import write_text
+
+
+def score_split(
+    run: Trained, split: str, *, calibrate: bool, threshold: str | None, progress: bool
+) -> results.Scores:
+    """Scores a split; see `Run.score`."""
+    _check_choices(run, split, calibrate, threshold)
+    if are_folds(run.members):
+        dataset, prediction = predict_folds(run.members, run.user, split, progress=progress)
+        return _written(run, dataset, split, prediction, run.folder / split)
+    dataset = run.dataset((split, "val") if calibrate or threshold else (split,))
+    temperatures, cut = None, None
+    if calibrate or threshold:
+        val = dataset.splits["val"]
+        seen = predict(run.members, val, run.user)
+        temperatures = _fit_temperatures(run, seen, val) if calibrate else None
+        cut = _choose_threshold(run, seen, val, threshold) if threshold else None
+    prediction = predict(run.members, dataset.splits[split], run.user, progress=progress)
+    return _written(run, dataset, split, prediction, run.folder / split, temperatures, cut)
+
+
+def score_external(run: Trained, path: Path, *, progress: bool) -> results.Scores:
+    """Scores a labelled set that the run has never seen; see `Run.validate`."""
+    dataset, prediction = predict_external(run.members, run.user, path, progress=progress)
+    return _written(run, dataset, SPLIT, prediction, run.folder / "external" / path.name)
+
+
+def _check_choices(run: Trained, split: str, calibrate: bool, threshold: str | None) -> None:
+    """What is chosen on the validation split must not be scored there."""
+    if split == "val" and (calibrate or threshold):
+        option = "--calibrate" if calibrate else "--threshold"
+        raise InputError(
+            f"{option} chooses on the validation split, so its scores there would flatter; "
+            "score another split"
+        )
+    if threshold:
+        check_rule(threshold)
+    if are_folds(run.members) and (calibrate or threshold):
+        raise InputError("--calibrate and --threshold cannot be used with several folds")
+
+
+def _fit_temperatures(run: Trained, seen: Prediction, val: Split) -> list[float]:
+    """Fits and stores the temperature of each run."""
+    temperatures = [calibration.calibrate(logits, val.labels) for logits in seen.logits]
+    for folder, member, temperature in zip(run.folders, run.members, temperatures, strict=True):
+        decisions.store_temperature(folder, member, temperature, len(val))
+    return temperatures
+
+
+def _choose_threshold(run: Trained, seen: Prediction, val: Split, rule: str) -> Threshold:
+    """Chooses and stores the threshold of the run or the ensemble."""
+    cut = choose(val.labels.numpy(), seen.probabilities(), rule)
+    decisions.store_threshold(run.folder, run.members, cut)
+    return cut
+
+
+def _written(
+    run: Trained,
+    dataset: Dataset,
+    split: str,
+    prediction: Prediction,
+    folder: Path,
+    temperatures: list[float] | None = None,
+    cut: Threshold | None = None,
+) -> results.Scores:
+    """Scores a prediction and writes metrics, predictions, pictures and the report."""
+    chosen = dataset.splits[split]
+    labels = chosen.labels.numpy()
+    probabilities = prediction.probabilities()
+    first, alone = run.members[0], len(run.members) == 1
+    found = {
+        "dataset": dataset.name,
+        "split": split,
+        **metrics.score(labels, probabilities),
+        "interval": metrics.intervals(labels, probabilities),
+        "ece": metrics.calibration_error(labels, probabilities),
+        "runs": list(run.names),
+        "seed": first.config.seed if alone else [m.config.seed for m in run.members],
+        "epoch": first.epoch if alone else [m.epoch for m in run.members],
+        "validation": first.validation if alone else [m.validation for m in run.members],
+    }
+    calibrated = results.calibrated(labels, prediction, temperatures) if temperatures else None
+    at_cut = cut.as_dict() | {split: rates(labels, probabilities, cut.value)} if cut else None
+    scores = results.Scores(
+        found,
+        labels,
+        probabilities,
+        dataset.class_names,
+        calibrated=calibrated,
+        threshold=at_cut,
+    )
+    results.write_scores(folder, scores, chosen)
+    page = pages.report(scores, dataset, run.members, run.names, Path(run.user.output_dir))
+    write_text(folder / "report.html", page)
+    return scores

@@ -1,0 +1,100 @@
+"""What an opened run consists of: its checkpoints, and where and how to compute now."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmttm.config.schema import Config
+from lmttm.config.volume import VolumeConfig
+from lmttm.data.dataset import Dataset
+from lmttm.data.sources import class_names_of, load_dataset
+from lmttm.data.tables import SPLITS
+from lmttm.errors import InputError
+from lmttm.runs.checkpoint import Checkpoint
+from lmttm.runs.predictor import with_user
+
+log = logging.getLogger("lmttm")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The checkpoints of a run, or of an ensemble of runs.
+
+    Attributes:
+        members: The best checkpoint of each run.
+        names: Their names.
+        user: The configuration that says where and how to compute now.
+        volume: How scans are prepared, where the training left something open; None for as in
+            training.
+        strict: Whether a scan unlike the training volumes is refused, not only warned about: so
+            for shipped weights, whose users have not seen what they were trained on.
+    """
+
+    members: tuple[Checkpoint, ...]
+    names: tuple[str, ...]
+    user: Config
+    volume: VolumeConfig | None = None
+    strict: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where results are written: the run's folder, or `A+B` beside those of an ensemble."""
+        return Path(self.user.output_dir) / "+".join(self.names)
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folder of each run."""
+        return [Path(self.user.output_dir) / name for name in self.names]
+
+    @property
+    def config(self) -> Config:
+        """What the (first) run was trained with, and where and how to compute now."""
+        config = with_user(self.members[0].config, self.user)
+        return config.model_copy(update={"volume": self.volume or config.volume})
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return class_names_of(self.config)
+
+    @property
+    def test_scores(self) -> dict[str, Any] | None:
+        """The scores of the test split; None where it has not been scored yet."""
+        scored = self.folder / "test" / "metrics.json"
+        return json.loads(scored.read_text(encoding="utf-8")) if scored.is_file() else None
+
+    def dataset(self, splits: Sequence[str] = SPLITS) -> Dataset:
+        """The data set that the run was trained on.
+
+        Args:
+            splits: Those that are needed: of scans of one's own no others are read.
+
+        Raises:
+            InputError: It cannot be loaded, or its path is another one, and so is its content.
+        """
+        dataset = load_dataset(self.config, splits)
+        content = set(dataset.digest().split())
+        for member, name in zip(self.members, self.names, strict=True):
+            was, now = member.config.dataset_name, self.config.dataset_name
+            if not member.data or content <= set(member.data.split()):
+                continue
+            if was != now:
+                raise InputError(f"{name} was trained on {was}, and {now} has other volumes")
+            log.warning("the data set %s was replaced since %s was trained on it", now, name)
+        return dataset
+
+    def only_member(self, action: str) -> Checkpoint:
+        """The checkpoint of a single run.
+
+        Args:
+            action: What can be done with a single run only, such as `exported`.
+
+        Raises:
+            InputError: It is an ensemble.
+        """
+        if len(self.members) > 1:
+            raise InputError(f"only a single run can be {action}, got {', '.join(self.names)}")
+        return self.members[0]

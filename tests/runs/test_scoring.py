@@ -1,0 +1,81 @@
+"""Scores of a split: the files, calibration, thresholds."""
+
+import json
+
+import numpy as np
+import pytest
+
+import lmttm
+from lmttm.data import phantoms
+from lmttm.evaluation import metrics
+from lmttm.evaluation.calibration import fit_temperature
+from lmttm.runs import predictor
+from lmttm.runs.scoring import score_split
+
+
+def logits(run, split):
+    (found,) = predictor.predict(run.members, run.dataset().splits[split], run.user).logits
+    return found
+
+
+def test_scores_are_those_of_the_written_files(trained):
+    run = lmttm.open_run(trained / "a")
+    scores = run.score("test")
+    folder = trained / "a" / "test"
+    assert json.loads((folder / "metrics.json").read_text()) == scores.metrics
+    table = np.genfromtxt(folder / "predictions.csv", delimiter=",", skip_header=1)
+    np.testing.assert_allclose(table[:, -2:], scores.probabilities, atol=1e-7)
+    right = scores.probabilities.argmax(axis=1) == scores.labels
+    assert scores.metrics["acc"] == pytest.approx(right.mean())
+
+
+def test_a_calibrated_score_stands_beside_the_other(trained, plausible):
+    """Guards against a temperature that is fitted on the scored split, and scores written over."""
+    run = lmttm.open_run(trained / "a")
+    plain = run.score("test")
+    before = {p.name: p.read_bytes() for p in (trained / "a" / "test").glob("*.*s*")}
+    both = run.score("test", calibrate=True)
+    assert plain.calibrated is None
+    assert both.metrics == plain.metrics
+    np.testing.assert_array_equal(both.probabilities, plain.probabilities)
+    for name in ("metrics.json", "predictions.csv"):
+        assert (trained / "a" / "test" / name).read_bytes() == before[name]
+
+    val, test = (run.dataset().splits[name].labels for name in ("val", "test"))
+    expected = fit_temperature(logits(run, "val"), val)
+    assert expected != pytest.approx(fit_temperature(logits(run, "test"), test), rel=1e-3)
+    assert both.calibrated.metrics["temperature"] == [pytest.approx(expected)]
+    scaled = (logits(run, "test").double() / expected).softmax(dim=1).numpy()
+    np.testing.assert_allclose(both.calibrated.probabilities, scaled, atol=1e-6)
+    folder = trained / "a" / "test"
+    table = np.genfromtxt(folder / "predictions-calibrated.csv", delimiter=",", skip_header=1)
+    np.testing.assert_allclose(table[:, -2:], scaled, atol=1e-6)
+    found = json.loads((folder / "metrics-calibrated.json").read_text())
+    assert found["ece"] == metrics.calibration_error(test.numpy(), both.calibrated.probabilities)
+    assert found["ece_uncalibrated"] == plain.metrics["ece"]
+    run.score("test")
+    assert not (folder / "metrics-calibrated.json").exists()  # or it might be of other weights
+
+
+@pytest.mark.parametrize("option", [{"calibrate": True}, {"threshold": "youden"}])
+def test_what_is_chosen_on_a_split_is_not_scored_on_it(trained, option):
+    """Guards against `--calibrate --split val`, which fits and scores the same volumes."""
+    with pytest.raises(lmttm.InputError, match="chooses on the validation split"):
+        lmttm.open_run(trained / "a").score("val", **option)
+
+
+def test_too_few_volumes_leave_the_results_alone(trained, monkeypatch):
+    run = lmttm.open_run(trained / "b")
+    before = run.score("test").metrics
+    (trained / "b" / "calibration.json").unlink(missing_ok=True)
+    monkeypatch.setattr(phantoms, "SPLITS", {"train": 24, "val": 12, "test": 20})
+    with pytest.raises(lmttm.InputError, match="needs 50 validation volumes"):
+        run.score("test", calibrate=True)
+    assert not (trained / "b" / "calibration.json").exists()
+    assert json.loads((trained / "b" / "test" / "metrics.json").read_text()) == before
+
+
+def test_the_methods_of_a_run_are_these_functions(trained):
+    run = lmttm.open_run(trained / "a")
+    direct = score_split(run, "test", calibrate=False, threshold=None, progress=False)
+    assert direct.metrics == run.score("test").metrics

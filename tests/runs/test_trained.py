@@ -1,0 +1,51 @@
+"""What an opened run consists of."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import lmttm
+from lmttm.data.tables import SPLITS
+from lmttm.runs.trained import Trained
+
+
+def test_an_ensemble_averages_probabilities(trained):
+    both = lmttm.open_run(trained / "a", names=["a", "b"])
+    each = [lmttm.open_run(trained / name).score("test").probabilities for name in "ab"]
+    np.testing.assert_allclose(both.score("test").probabilities, np.mean(each, axis=0), atol=1e-12)
+    assert (trained / "a+b" / "test" / "metrics.json").is_file()
+    with pytest.raises(lmttm.InputError, match="only a single run can be exported, got a, b"):
+        both.export()
+    with pytest.raises(lmttm.InputError, match="only a single run can be explained, got a, b"):
+        both.explain(index=0)
+
+
+def test_a_run_that_was_moved_or_renamed_still_opens(trained, tmp_path):
+    shutil.copytree(trained / "a", tmp_path / "elsewhere")
+    run = lmttm.open_run(tmp_path / "elsewhere")
+    assert run.folder == (tmp_path / "elsewhere").resolve()
+    run.score("val")
+    assert (tmp_path / "elsewhere" / "val" / "metrics.json").is_file()
+
+
+def test_a_data_set_of_other_volumes_is_refused_or_noted(trained, tmp_path, caplog):
+    """Guards against scores of a run on volumes that it was not trained on, without a word."""
+    run = lmttm.open_run(trained / "a")
+    assert isinstance(run, Trained)
+    (member,) = run.members
+    other = replace(run, members=(replace(member, data="0" * 16),))
+    other.dataset(("test",))
+    assert "PhantomMNIST3D was replaced since a was trained on it" in caplog.text
+    np.savez(
+        tmp_path / "own.npz",
+        **{f"{name}_images": np.zeros((2, 28, 28, 28), np.uint8) for name in SPLITS},
+        **{f"{name}_labels": np.arange(2)[:, None] for name in SPLITS},
+    )
+    path = str(tmp_path / "own.npz")
+    elsewhere = replace(other, user=run.user.model_copy(update={"dataset_name": path}))
+    own = member.config.model_copy(update={"dataset_name": str(tmp_path / "old.npz")})
+    elsewhere = replace(elsewhere, members=(replace(member, config=own, data="0" * 16),))
+    with pytest.raises(lmttm.InputError, match="has other volumes"):
+        elsewhere.dataset(("test",))
