@@ -39,12 +39,17 @@ class Metric(NamedTuple):
 
     Attributes:
         label: Its name in tables for people.
+        meaning: What it says, in a few words.
         function: Labels `(N)` and probabilities `(N C)` -> a number, or None where it is not
             defined; see `lmttm.evaluation.metrics`.
+        resampled: The same for many draws of volumes at once, for intervals; see
+            `lmttm.evaluation.resampling`. None: the function is called draw by draw.
     """
 
     label: str
+    meaning: str
     function: str
+    resampled: str | None = None
 
 
 TOKENIZERS = {
@@ -104,9 +109,24 @@ DATASETS = {
 }
 
 METRICS = {
-    "auc": Metric("AUC", "lmttm.evaluation.metrics:auc"),
-    "acc": Metric("ACC", "lmttm.evaluation.metrics:accuracy"),
-    "balanced_acc": Metric("balanced ACC", "lmttm.evaluation.metrics:balanced_accuracy"),
+    "auc": Metric(
+        "AUC",
+        "area under the ROC curve; of three or more classes the mean of one-versus-rest",
+        "lmttm.evaluation.metrics:auc",
+        "lmttm.evaluation.resampling:auc",
+    ),
+    "acc": Metric(
+        "ACC",
+        "share of volumes that are predicted correctly",
+        "lmttm.evaluation.metrics:accuracy",
+        "lmttm.evaluation.resampling:accuracy",
+    ),
+    "balanced_acc": Metric(
+        "balanced ACC",
+        "mean over classes of the share that is found",
+        "lmttm.evaluation.metrics:balanced_accuracy",
+        "lmttm.evaluation.resampling:balanced_accuracy",
+    ),
 }
 
 

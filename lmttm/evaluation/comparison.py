@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lmttm.evaluation.resampling import of_draws
+
 Array = npt.NDArray[Any]
 
 RESAMPLES = 2000
@@ -96,7 +98,7 @@ def over_volumes(parts: Sequence[Part], score: str) -> Interval | None:
     Args:
         parts: One part, or one for each fold: then the scores are averaged over the folds, and
             volumes are drawn within each.
-        score: `acc`, `auc` or `balanced_acc`.
+        score: A metric of `lmttm.config.kinds`.
 
     Returns:
         The difference (second less first) with the 2.5th and 97.5th percentile of what 2000
@@ -108,8 +110,8 @@ def over_volumes(parts: Sequence[Part], score: str) -> Interval | None:
 
     def difference(chosen: Sequence[Array]) -> Array:
         found = [
-            SCORES[score](part.labels[places], part.second[places])
-            - SCORES[score](part.labels[places], part.first[places])
+            of_draws(score, part.labels[places], part.second[places])
+            - of_draws(score, part.labels[places], part.first[places])
             for part, places in zip(parts, chosen, strict=True)
         ]
         mean: Array = np.mean(found, axis=0)
@@ -126,39 +128,3 @@ def over_volumes(parts: Sequence[Part], score: str) -> Interval | None:
     ]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return Interval(mean, float(low), float(high))
-
-
-def _acc(labels: Array, probabilities: Array) -> Array:
-    right: Array = (probabilities.argmax(axis=-1) == labels).mean(axis=-1)
-    return right
-
-
-def _balanced_acc(labels: Array, probabilities: Array) -> Array:
-    right = probabilities.argmax(axis=-1) == labels
-    with np.errstate(invalid="ignore"):
-        recalls = [
-            (right & (labels == c)).sum(axis=-1) / (labels == c).sum(axis=-1)
-            for c in range(probabilities.shape[-1])
-        ]
-    mean: Array = np.nanmean(recalls, axis=0)  # over the classes that occur
-    return mean
-
-
-def _auc(labels: Array, probabilities: Array) -> Array:
-    """By ranks, which are quick for many draws; NaN where a class does not occur."""
-    from scipy.stats import rankdata
-
-    num_classes, count = probabilities.shape[-1], labels.shape[-1]
-    found = []
-    for c in [1] if num_classes == 2 else range(num_classes):
-        positive = labels == c
-        positives = positive.sum(axis=-1)
-        ranks = rankdata(probabilities[..., c], axis=-1)
-        wins = (ranks * positive).sum(axis=-1) - positives * (positives + 1) / 2
-        with np.errstate(invalid="ignore"):
-            found.append(wins / (positives * (count - positives)))
-    mean: Array = np.mean(found, axis=0)
-    return mean
-
-
-SCORES = {"acc": _acc, "balanced_acc": _balanced_acc, "auc": _auc}

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from lmttm.config.kinds import METRICS, find
-from lmttm.evaluation.comparison import SCORES
+from lmttm.evaluation.resampling import of_draws
 
 VOLUMES_AT_ONCE = 100_000  # of a bootstrap, so that it takes little memory
 
@@ -72,7 +72,7 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
 def intervals(
     labels: np.ndarray, probabilities: np.ndarray, resamples: int = 1000
 ) -> dict[str, list[float] | None]:
-    """95 % bootstrap intervals of ACC and AUC over the volumes of a split.
+    """95 % bootstrap intervals of all metrics over the volumes of a split.
 
     Args:
         labels: `(N)` integers.
@@ -81,17 +81,17 @@ def intervals(
             way, so that a result can be repeated.
 
     Returns:
-        For `acc` and `auc` the 2.5th and 97.5th percentile; None for an AUC that is not
-        defined.
+        For each metric of `lmttm.config.kinds` the 2.5th and 97.5th percentile of the draws in
+        which it is defined; None where there are none.
     """
     rng = np.random.default_rng(0)
-    drawn: dict[str, list[np.ndarray]] = {"acc": [], "auc": []}
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
     at_once = max(1, VOLUMES_AT_ONCE // len(labels))
     for start in range(0, resamples, at_once):
         draws = min(at_once, resamples - start)
         chosen = rng.integers(len(labels), size=(draws, len(labels)))
         for name, values in drawn.items():
-            values.append(SCORES[name](labels[chosen], probabilities[chosen]))
+            values.append(of_draws(name, labels[chosen], probabilities[chosen]))
     result: dict[str, list[float] | None] = {}
     for name, values in drawn.items():
         every = np.concatenate(values)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lmttm.config.kinds import METRICS
 from lmttm.report import page, sheet
 from lmttm.report.curves import curves
 from lmttm.report.published import published
@@ -15,13 +16,8 @@ from lmttm.report.style import to_svg
 _BUDGET = 3_000_000  # characters of volumes: the whole file stays under 5 MB
 
 _MEANINGS = {
-    "acc": ("ACC", "share of volumes that are predicted correctly"),
+    **{name: (metric.label, metric.meaning) for name, metric in METRICS.items()},
     "majority": ("majority rate", "ACC of always answering the most frequent class"),
-    "auc": (
-        "AUC",
-        "area under the ROC curve; of three or more classes the mean of one-versus-rest",
-    ),
-    "balanced_acc": ("balanced ACC", "mean over classes of the share that is found"),
     "ece": ("calibration error", "mean distance of probabilities from the share that is right"),
 }
 

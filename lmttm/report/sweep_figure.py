@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmttm.config.kinds import METRICS
 from lmttm.report.style import BLUE, ORANGE, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NAMES = {"auc": "AUC", "acc": "ACC", "balanced_acc": "balanced ACC"}
+_NAMES = {name: metric.label for name, metric in METRICS.items()}
 
 
 def sweep_figure(

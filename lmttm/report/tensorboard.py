@@ -4,6 +4,8 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from lmttm.config.kinds import METRICS
+
 
 class TensorBoard:
     """Writes the record of each epoch as TensorBoard events.
@@ -27,7 +29,7 @@ class TensorBoard:
 
     def add(self, record: dict[str, Any]) -> None:
         """Adds the numbers of one epoch."""
-        for key in ("train_loss", "val_loss", "val_auc", "val_acc", "val_balanced_acc", "lr"):
+        for key in ("train_loss", "val_loss", *(f"val_{name}" for name in METRICS), "lr"):
             if record[key] is not None:
                 self.writer.add_scalar(key, record[key], record["epoch"])
         self.writer.flush()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
 from lmttm.data.dataset import Dataset
 from lmttm.device import describe
@@ -54,17 +55,12 @@ def kept_line(keep: str, record: dict[str, Any]) -> str:
 
 def score_table(scores: dict[str, Any], class_names: tuple[str, ...]) -> str:
     """The scores of a split, with a row for each class."""
-    auc = _interval(scores, "auc")
-    if scores["auc"] is None:
-        auc = "   (not defined: a class has no volume in this split)"
     lines = [
         f"{scores['dataset']}, {scores['split']} split, {scores['n']} volumes",
         "",
-        f"  ACC           {number(scores['acc'])}{_interval(scores, 'acc')}   "
-        f"(majority rate {number(scores['majority'])})",
-        f"  AUC           {number(scores['auc'])}{auc}",
-        f"  balanced ACC  {number(scores['balanced_acc'])}",
-        f"  calibration error  {number(scores.get('ece'))}",
+        *(_metric_line(scores, name) for name in METRICS),
+        f"  {'majority rate':<18} {number(scores['majority'])}",
+        f"  {'calibration error':<18} {number(scores.get('ece'))}",
         *_constant(scores["confusion_matrix"], class_names),
         "",
         f"  {'class':<24} precision  recall     F1  specificity  volumes",
@@ -79,9 +75,13 @@ def score_table(scores: dict[str, Any], class_names: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
-def _interval(scores: dict[str, Any], name: str) -> str:
+def _metric_line(scores: dict[str, Any], name: str) -> str:
+    """A metric with its interval."""
     found = scores.get("interval", {}).get(name)
-    return f"   (95 %: {found[0]:.3f} to {found[1]:.3f})" if found else ""
+    beside = f"   (95 %: {found[0]:.3f} to {found[1]:.3f})" if found else ""
+    if scores[name] is None:
+        beside = "   (not defined: a class has no volume in this split)"
+    return f"  {METRICS[name].label:<18} {number(scores[name])}{beside}"
 
 
 def _constant(confusion: list[list[int]], class_names: tuple[str, ...]) -> list[str]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lmttm.config.kinds import DATASETS, PHANTOM
+from lmttm.config.kinds import DATASETS, METRICS, PHANTOM
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.storage import write_text
 
@@ -90,16 +90,17 @@ def model_card(
     if scores is None:
         lines += ["The test split was not scored when this card was written.", ""]
     else:
-        acc, auc = (_interval(scores["interval"][key]) for key in ("acc", "auc"))
         lines += [
             f"{scores['n']} volumes; the most frequent class alone would score ACC "
             f"{scores['majority']:.3f}.",
             "",
             "| score | value | 95 % interval |",
             "|---|---|---|",
-            f"| ACC | {scores['acc']:.3f} | {acc} |",
-            f"| AUC | {_number(scores['auc'])} | {auc} |",
-            f"| balanced ACC | {scores['balanced_acc']:.3f} | |",
+            *(
+                f"| {metric.label} | {_number(scores[name])} | "
+                f"{_interval(scores['interval'].get(name))} |"
+                for name, metric in METRICS.items()
+            ),
             f"| calibration error | {scores['ece']:.3f} | |",
             "",
         ]

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
 from lmttm.data.dataset import Dataset, Split, with_distances
 from lmttm.data.sources import load_dataset
@@ -263,7 +264,5 @@ def _validate(
     scores = metrics.score(labels.numpy(), logits.double().softmax(dim=1).numpy())
     return {
         "val_loss": F.cross_entropy(logits, labels).item(),
-        "val_auc": scores["auc"],
-        "val_acc": scores["acc"],
-        "val_balanced_acc": scores["balanced_acc"],
+        **{f"val_{name}": scores[name] for name in METRICS},
     }

@@ -54,8 +54,9 @@ def test_the_score_table_has_a_row_for_each_class():
     scores = scored([0, 0, 0, 1], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.2, 0.8]])
     lines = text.score_table(scores, CLASSES).splitlines()
     assert lines[0] == "Some, test split, 4 volumes"
-    assert "0.750   (majority rate 0.750)" in lines[2]
-    assert lines[3].split() == ["AUC", "1.000"]
+    assert "  majority rate      0.750" in lines
+    assert lines[2].split() == ["AUC", "1.000"]
+    assert lines[3].split() == ["ACC", "0.750"]
     rows = [line[26:].split() for line in lines[-2:]]
     assert rows[0] == ["1.000", "0.667", "0.800", "1.000", "3"]
     assert rows[1] == ["0.500", "1.000", "0.667", "0.667", "1"]

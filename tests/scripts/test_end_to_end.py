@@ -55,7 +55,7 @@ def test_train_then_predict(tmp_path, arguments, capsys):
     assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80
     scores = json.loads((folder / "test" / "metrics.json").read_text())
     assert set(scores) == SCORES
-    assert f"ACC           {scores['acc']:.3f}" in out
+    assert f"ACC                {scores['acc']:.3f}" in out
     assert scores["n"] == 50 == sum(map(sum, scores["confusion_matrix"]))
     assert set(scores["per_class"]) == {"precision", "recall", "f1", "specificity", "support"}
 

@@ -118,7 +118,7 @@ def test_predict_prints_what_a_reader_needs(run_dir, arguments, capsys, monkeypa
     scores = json.loads(before)
     out = capsys.readouterr().out
     low, high = scores["interval"]["auc"]
-    assert f"AUC           {scores['auc']:.3f}   (95 %: {low:.3f} to {high:.3f})" in out
+    assert f"AUC                {scores['auc']:.3f}   (95 %: {low:.3f} to {high:.3f})" in out
     assert f"calibration error  {scores['ece']:.3f}" in out
     assert "note:" not in out
 
