@@ -88,20 +88,16 @@ def model_of(config: Config, device: torch.device) -> Classifier:
     return build_model(config).to(device)
 
 
-def split_of(
-    config: Config, device: torch.device, depth: int | None = None, steps: int = 1
-) -> Split:
-    """A split of noise for some steps; `depth` slices where it is not the edge."""
-    count, edge = steps * config.batch_size, config.size
-    images = torch.randint(256, (count, depth or edge, edge, edge), dtype=torch.uint8)
+def split_of(config: Config, device: torch.device, steps: int = 1) -> Split:
+    """A split of noise for some steps."""
+    count = steps * config.batch_size
+    images = torch.randint(256, (count, *config.shape), dtype=torch.uint8)
     return Split("train", images, torch.arange(count) % config.model.out_class_num).to(device)
 
 
-def trainer_of(
-    config: Config, device: torch.device, depth: int | None = None, steps: int = 1
-) -> Trainer:
+def trainer_of(config: Config, device: torch.device, steps: int = 1) -> Trainer:
     """A trainer whose epochs have that many steps."""
-    split = split_of(config, device, depth, steps)
+    split = split_of(config, device, steps)
     return make_trainer(config, split, model_of(config, device))
 
 

@@ -38,7 +38,7 @@ from lmttm.storage import write_text
 from lmttm.sweeps.plan import cost
 
 # What each sweep varies, over the base of the configuration; steps follow from the depth of the
-# volumes, which is no key.
+# volumes.
 SWEEPS = {
     "batch": ("batch_size", [8, 16, 32, 64], "volumes of a step"),
     "dim": ("model.dim", [64, 128, 256, 448], "width of a token"),
@@ -110,12 +110,14 @@ def _sweep(args: argparse.Namespace, config: Config) -> int:
     key, values, label = SWEEPS[args.sweep]
     rows = []
     for value in values:
-        varied = load_config(args.config, [*args.overrides, f"{key}={value}"]) if key else config
-        depth = varied.size if key else value
+        if key:
+            varied = load_config(args.config, [*args.overrides, f"{key}={value}"])
+        else:
+            varied = config.model_copy(update={"size": [value, *config.shape[1:]]})
         device = pick_device(varied.device)
-        trainer = trainer_of(form(varied, fast=True, precision="fp32"), device, depth)
+        trainer = trainer_of(form(varied, fast=True, precision="fp32"), device)
         times = timed(trainer.train_epoch, args.repeats, device)
-        place = value if key else _grid(varied, depth)[0]
+        place = value if key else _grid(varied)[0]
         rows.append({"value": place, "seconds": statistics.median(times)})
         print(f"{label} {place}: {rows[-1]['seconds']:.3f} s a training step")
     write_text(args.out / f"{args.sweep}.json", json.dumps(rows, indent=2) + "\n")
@@ -139,15 +141,15 @@ def _sweep(args: argparse.Namespace, config: Config) -> int:
 
 def _largest_product(config: Config) -> tuple[int, int, int]:
     """Rows, inner and outer width of the model's largest product: all input tokens at once."""
-    steps, tokens = _grid(form(config, fast=True, precision="fp32"), config.size)
+    steps, tokens = _grid(form(config, fast=True, precision="fp32"))
     return config.batch_size * steps * tokens, config.model.dim, config.model.dim
 
 
-def _grid(config: Config, size: int) -> tuple[int, int]:
-    """Steps, and input tokens of each, in a volume with edge `size`."""
+def _grid(config: Config) -> tuple[int, int]:
+    """Steps, and input tokens of each."""
     model = build_model(config)
     assert isinstance(model, LMTTM)  # `main` refuses the baseline
-    return model.tokenizer.grid(size)
+    return model.tokenizer.grid(config.shape)
 
 
 if __name__ == "__main__":

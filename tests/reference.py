@@ -113,15 +113,15 @@ def step(memory, inputs, index, w, *, linked, **mdu_settings):
 def tokenize(volume, w, patch):
     """Volume (D H W) -> input tokens (t n d), patch by patch."""
     weight, bias = w["tokenizer.embed.0.weight"], w["tokenizer.embed.0.bias"]
-    t, h, v = (edge // patch for edge in volume.shape)
+    t, h, v = (edge // side for edge, side in zip(volume.shape, patch, strict=True))
     tokens = np.zeros((t, h * v, len(weight)))
     for i in range(t):
         for j in range(h):
             for k in range(v):
                 cube = volume[
-                    i * patch : (i + 1) * patch,
-                    j * patch : (j + 1) * patch,
-                    k * patch : (k + 1) * patch,
+                    i * patch[0] : (i + 1) * patch[0],
+                    j * patch[1] : (j + 1) * patch[1],
+                    k * patch[2] : (k + 1) * patch[2],
                 ]
                 summed = (weight[:, 0] * cube).sum(axis=(1, 2, 3)) + bias
                 tokens[i, j * v + k] = np.maximum(summed, 0)

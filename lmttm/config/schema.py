@@ -26,6 +26,7 @@ from lmttm.config.kinds import (
     TOKENIZERS,
 )
 from lmttm.config.paths import expanded
+from lmttm.config.shape import Edges, EdgesFrom, Shape, three
 from lmttm.config.volume import VolumeConfig
 
 
@@ -135,11 +136,11 @@ class ModelConfig(_Section):
     out_class_num: Annotated[int, Field(ge=2, le=1000)] = Field(
         2, description="classes of the data set"
     )
-    patch_size: Annotated[int, Field(ge=1, le=64)] = Field(
-        3, description="edge and stride of a patch, in voxels"
+    patch_size: Annotated[Edges, BeforeValidator(EdgesFrom("model.patch_size", 1, 64))] = Field(
+        3, description="edge of a patch in voxels, or three along D, H, W; a slab is a patch deep"
     )
-    patch_stride: Annotated[int, Field(ge=0, le=64)] = Field(
-        0, description="distance of patches; 0: patch_size, less: patches overlap"
+    patch_stride: Annotated[Edges, BeforeValidator(EdgesFrom("model.patch_stride", 0, 64))] = Field(
+        0, description="distance of patches, or three; 0: patch_size, less: patches overlap"
     )
     border: Literal["crop", "pad"] = Field(
         "crop", description="voxels behind the last whole patch: left out, or padded"
@@ -180,6 +181,18 @@ class ModelConfig(_Section):
     )
 
     @property
+    def patch(self) -> Shape:
+        """Edges of a patch along D, H, W, in voxels."""
+        return three(self.patch_size)
+
+    @property
+    def stride(self) -> Shape:
+        """Distances of patches along D, H, W, in voxels."""
+        edges = zip(three(self.patch_stride), self.patch, strict=True)
+        depth, height, width = (stride or edge for stride, edge in edges)
+        return depth, height, width
+
+    @property
     def num_units(self) -> int:
         """Units of the ring, k."""
         return 1 if self.model == "ttm" else self.num_blocks
@@ -217,7 +230,7 @@ class ModelConfig(_Section):
                 "model.memory_tokens_size must be divisible by model.num_blocks, "
                 f"got memory_tokens_size={self.memory_tokens_size}, num_blocks={self.num_blocks}"
             )
-        if self.patch_stride > self.patch_size:
+        if any(step > edge for step, edge in zip(self.stride, self.patch, strict=True)):
             faults.append(
                 "model.patch_stride must not be larger than model.patch_size, "
                 f"got patch_stride={self.patch_stride}, patch_size={self.patch_size}"
@@ -297,7 +310,7 @@ class AugmentConfig(_Section):
     scale: Share = Field(0.0, description="the shape is enlarged by a factor 1 - this to 1 + this")
     intensity: Share = Field(0.0, description="intensities are scaled by 1 - this to 1 + this")
     noise: Share = Field(0.0, description="largest standard deviation of noise on intensities")
-    cutout: Share = Field(0.0, description="edge of a cube that is blanked, in edges of the volume")
+    cutout: Share = Field(0.0, description="edges of a box that is blanked, in edges of the volume")
     mixup: Annotated[float, Field(ge=0, le=10)] = Field(
         0.0, description="alpha of the Beta distribution by which pairs are mixed; 0: off"
     )
@@ -316,8 +329,10 @@ class Config(_Section):
     root: Annotated[str, BeforeValidator(_path)] = Field(
         "./datasets_data/medmnist", description="folder of the npz files"
     )
-    size: Annotated[int, Field(ge=8, le=256)] = Field(
-        28, description="edge of a volume, in voxels; 28 or 64 for MedMNIST"
+    size: Annotated[Edges, BeforeValidator(EdgesFrom("size", 8, 256))] = Field(
+        28,
+        description="edge of a volume in voxels, 8 to 256, or three along D, H, W; 28 or 64 for "
+        "MedMNIST",
     )
     distance: Literal["off", "on", "auto"] = Field(
         "off", description="a signed distance channel for shape masks; auto: where all are masks"
@@ -358,16 +373,27 @@ class Config(_Section):
     volume: VolumeConfig = VolumeConfig()
 
     @property
+    def shape(self) -> Shape:
+        """Voxels of a volume along D, H, W."""
+        return three(self.size)
+
+    @property
     def run_dir(self) -> Path:
         """Folder that holds everything of the run."""
         return Path(self.output_dir) / self.train.name
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":
-        if self.model.patch_size > self.size:
+        if any(patch > edge for patch, edge in zip(self.model.patch, self.shape, strict=True)):
             raise ValueError(
                 "model.patch_size must not be larger than the volume, "
                 f"got patch_size={self.model.patch_size}, size={self.size}"
+            )
+        edges = dict(zip("DHW", self.shape, strict=True))
+        if uneven := [p for p in self.augment.turn_planes if edges[p[0]] != edges[p[1]]]:
+            raise ValueError(
+                "augment.turn_planes must name planes whose edges are equal, "
+                f"got {uneven[0]} with size={self.size}"
             )
         named = DATASETS.get(self.dataset_name)
         if named and self.size not in named.sizes:

@@ -24,13 +24,14 @@ class Augment:
 
     Args:
         flip_axes: Axes (D, H, W) along which a volume is mirrored, each in half the cases.
-        turn_planes: Planes (DH, DW, HW) in which a volume is turned by 0 to 3 quarters.
+        turn_planes: Planes (DH, DW, HW) in which a volume is turned by 0 to 3 quarters; their
+            two edges are equal.
         rotate: Largest angle of a turn about each of the three axes, in degrees.
         scale: Volumes are enlarged by a factor from 1 - this to 1 + this.
         shift: Largest shift along each axis, in voxels.
         intensity: Intensities are scaled by a factor from 1 - this to 1 + this.
         noise: Largest standard deviation of the normal noise on intensities.
-        cutout: Edge of a cube that is blanked, as a share of the volume's edge; a distance
+        cutout: Edges of a box that is blanked, as a share of the volume's edges; a distance
             channel is that of the shape without it (see `without_cube`).
         mixup: Each volume is mixed with another; the share of the first is drawn for the
             batch from Beta(mixup, mixup). 0: no mixing.
@@ -119,7 +120,10 @@ class Augment:
         """Turns about all three axes and enlarges, in one resampling."""
         angles = math.radians(self.rotate) * _uniform(volumes, 3)
         factor = 1 + self.scale * _uniform(volumes, 1)
-        turns = _turn(angles[:, 0], 0, 1) @ _turn(angles[:, 1], 0, 2) @ _turn(angles[:, 2], 1, 2)
+        edges = volumes.shape[:1:-1]  # W H D, as a grid counts
+        planes = ((0, 1), (0, 2), (1, 2))
+        first, second, third = (_turn(angles[:, n], *p, edges) for n, p in enumerate(planes))
+        turns = first @ second @ third
         # The grid says where each voxel comes from: an enlarged volume from a smaller cube.
         where = turns / factor[:, :, None]
         no_shift = where.new_zeros(len(where), 3, 1)
@@ -182,12 +186,12 @@ def _uniform(volumes: Tensor, numbers: int) -> Tensor:
     return 2 * torch.rand(len(volumes), numbers, device=volumes.device) - 1
 
 
-def _turn(angles: Tensor, first: int, second: int) -> Tensor:
-    """Rotation matrices `(b 3 3)` in the plane of two axes."""
+def _turn(angles: Tensor, first: int, second: int, edges: Sequence[int]) -> Tensor:
+    """Rotation matrices `(b 3 3)` in the plane of two axes, in units of half an edge of each."""
     matrices = torch.eye(3, device=angles.device).repeat(len(angles), 1, 1)
     matrices[:, first, first] = matrices[:, second, second] = angles.cos()
-    matrices[:, first, second] = -angles.sin()
-    matrices[:, second, first] = angles.sin()
+    matrices[:, first, second] = -angles.sin() * (edges[second] / edges[first])
+    matrices[:, second, first] = angles.sin() * (edges[first] / edges[second])
     return matrices
 
 

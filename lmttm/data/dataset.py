@@ -112,21 +112,21 @@ def prepare(volumes: np.ndarray | Tensor, config: Config) -> Tensor:
     """Makes of stored volumes what the model takes.
 
     Args:
-        volumes: `(b D H W)` uint8, each axis as long as `config.size`.
+        volumes: `(b D H W)` uint8, of the shape `config.shape`.
         config: The configuration of the model.
 
     Returns:
         `(b c D H W)` float32 on the device of the volumes: intensities in [0, 1] and, with
-        `distance=on`, the signed distance to the shape's surface in edges of the volume.
+        `distance=on`, the signed distance to the shape's surface in longest edges of
+        the volume.
 
     Raises:
         InputError: Another type or shape.
     """
     volumes = torch.as_tensor(volumes)
-    edge = config.size
-    if volumes.dtype != torch.uint8 or volumes.ndim != 4 or volumes.shape[1:] != (edge,) * 3:
+    if volumes.dtype != torch.uint8 or volumes.ndim != 4 or volumes.shape[1:] != config.shape:
         raise InputError(
-            f"volumes must be uint8 of shape (b, {edge}, {edge}, {edge}), "
+            f"volumes must be uint8 of shape (b, {', '.join(map(str, config.shape))}), "
             f"got {str(volumes.dtype).removeprefix('torch.')} of shape {tuple(volumes.shape)}"
         )
     return _stack(volumes, signed_distance(volumes) if config.distance == "on" else None)

@@ -28,7 +28,7 @@ def signed_distance(volumes: Tensor) -> Tensor:
         volumes: Masks `(b D H W)` uint8; voxels of at least 128 are the shape.
 
     Returns:
-        `(b D H W)` float32 on the same device, in units of the volume's edge: positive
+        `(b D H W)` float32 on the same device, in units of the volume's longest edge: positive
         inside the shape, negative outside; 0 everywhere where there is no surface.
     """
     from scipy.ndimage import distance_transform_edt  # slow to import
@@ -37,7 +37,7 @@ def signed_distance(volumes: Tensor) -> Tensor:
         if mask.all() or not mask.any():
             return 0.0
         signed: np.ndarray = distance_transform_edt(mask) - distance_transform_edt(~mask)
-        signed /= mask.shape[-1]
+        signed /= max(mask.shape)
         return signed
 
     result = np.empty(tuple(volumes.shape), dtype=np.float32)
@@ -60,7 +60,7 @@ def without_cube(grey: Tensor, distances: Tensor, inside: Sequence[Tensor]) -> T
             gaps; none where it has no voxel.
 
     Returns:
-        `(b D H W)`, in units of the volume's edge; 0 everywhere where no surface is left.
+        `(b D H W)`, in units of the volume's longest edge; 0 everywhere where no surface is left.
     """
     far, deep = [], []
     for axis, covered in enumerate(inside):
@@ -72,7 +72,7 @@ def without_cube(grey: Tensor, distances: Tensor, inside: Sequence[Tensor]) -> T
     outside = far[0] ** 2 + far[1] ** 2 + far[2] ** 2
     depth = torch.minimum(torch.minimum(deep[0], deep[1]), deep[2])
     cube = outside == 0
-    to_cube = torch.where(cube, -depth, outside.sqrt()) / grey.shape[-1]  # negative within it
+    to_cube = torch.where(cube, -depth, outside.sqrt()) / max(grey.shape[1:])  # negative within it
     shape = grey >= MASK_THRESHOLD / 255
     axes = (1, 2, 3)
     # A volume that is nothing but shape has no surface, and so no distances, before the cut.

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
+from lmttm.config.shape import Shape
 from lmttm.data.tables import SPLITS
 from lmttm.errors import InputError, one_line
 
@@ -17,12 +18,12 @@ from lmttm.errors import InputError, one_line
 Labelled = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def read_npz(path: Path, size: int, counts: dict[str, int] | None = None) -> Labelled:
+def read_npz(path: Path, shape: Shape, counts: dict[str, int] | None = None) -> Labelled:
     """Reads a file in MedMNIST's form: train_images, train_labels, val_images, ...
 
     Args:
         path: The file.
-        size: Edge of each volume, in voxels.
+        shape: Of each volume, D H W.
         counts: Volumes of each split; None where that is not known beforehand.
 
     Returns:
@@ -36,7 +37,7 @@ def read_npz(path: Path, size: int, counts: dict[str, int] | None = None) -> Lab
         with zipfile.ZipFile(path) as archive:
             for split in SPLITS:
                 count = counts[split] if counts else None
-                images = _read_array(path, archive, f"{split}_images", (count, size, size, size))
+                images = _read_array(path, archive, f"{split}_images", (count, *shape))
                 labels = _read_array(path, archive, f"{split}_labels", (len(images), 1))
                 splits[split] = images, labels[:, 0].astype(np.int64)
     except InputError:

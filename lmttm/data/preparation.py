@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
+from lmttm.config.shape import Shape
 from lmttm.data.content import (
     HU_WINDOW,
     PERCENTILES,
@@ -37,7 +38,6 @@ from lmttm.data.scans import find_scans, read
 from lmttm.errors import InputError
 from lmttm.storage import printable
 
-Shape = tuple[int, int, int]
 LARGEST_LOSS = 0.3  # share of the foreground outside the region that is worth a warning
 
 
@@ -246,7 +246,7 @@ def geometry_of(config: Config) -> Geometry:
     if isinstance(extent, float):
         extent = [extent] * 3
     return Geometry(
-        shape=(config.size,) * 3,
+        shape=config.shape,
         axes=volume.axes,
         region=volume.region,
         centre=None if centre is None else (centre[0], centre[1], centre[2]),

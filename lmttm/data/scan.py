@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from lmttm.errors import InputError
 
 LARGEST = 2**31  # voxels: a header that claims more is broken
+# In mm. A power of two, so that edges such as 360/512 mm stay as they are.
+_FINEST = 2.0**-14
 _SHEAR = 0.02  # cosine between two axes of a voxel that counts as perpendicular
 
 
@@ -77,7 +79,9 @@ def oriented(
     if abs(cosines).max() > _SHEAR:
         angle = np.degrees(np.arcsin(abs(cosines).max()))
         notes = (*notes, f"the axes of its voxels are {angle:.0f} degrees from perpendicular")
-    spacing = lengths[np.argsort(turns[:, 0])]
+    # NIfTI stores 0.7 mm as 0.69999999, DICOM as 0.7: the same scan must get the same bytes.
+    exact = np.maximum(np.rint(lengths / _FINEST), 1) * _FINEST
+    spacing = exact[np.argsort(turns[:, 0])]
     turned = nibabel.apply_orientation(voxels, turns)
     return Scan(
         turned,

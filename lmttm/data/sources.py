@@ -11,6 +11,7 @@ import torch
 
 from lmttm.config.kinds import DATASETS, find
 from lmttm.config.schema import Config, is_own
+from lmttm.config.shape import Shape
 from lmttm.config.volume import VolumeConfig
 from lmttm.data import phantoms
 from lmttm.data.dataset import Dataset, Split
@@ -110,16 +111,16 @@ def _refolded(dataset: Dataset, config: Config) -> Dataset:
     return replace(dataset, splits=dataset.splits | drawn)
 
 
-def class_names(dataset_name: str, size: int = 28) -> tuple[str, ...]:
+def class_names(dataset_name: str, shape: Shape = (28, 28, 28)) -> tuple[str, ...]:
     """The names of a data set's classes, in the order of the labels.
 
     Args:
         dataset_name: Its name, or the path of one of your own, which is read for it.
-        size: Edge of its volumes, in voxels.
+        shape: Of its volumes, D H W.
     """
     if is_own(dataset_name):
         path = Path(dataset_name)
-        return labels_of(read_tables(path))[1] if path.is_dir() else _npz(path, size).class_names
+        return labels_of(read_tables(path))[1] if path.is_dir() else _npz(path, shape).class_names
     return _source(dataset_name).class_names
 
 
@@ -196,7 +197,7 @@ class MedMNIST:
                 f"{path} is damaged or altered: its MD5 is {got}, not {md5}; "
                 f"delete it, and it is fetched again from {url}"
             )
-        return read_npz(path, config.size, self.info["n_samples"])
+        return read_npz(path, config.shape, self.info["n_samples"])
 
 
 def _own(path: Path, config: Config, splits: Sequence[str]) -> Dataset:
@@ -205,13 +206,13 @@ def _own(path: Path, config: Config, splits: Sequence[str]) -> Dataset:
         raise InputError(f"the data set {path} is not there")
     if path.is_dir():
         return load_own(path, config, splits)
-    return _npz(path, config.size)
+    return _npz(path, config.shape)
 
 
-def _npz(path: Path, size: int) -> Dataset:
+def _npz(path: Path, shape: Shape) -> Dataset:
     if not path.exists():
         raise InputError(f"the data set {path} is not there")
-    labelled = read_npz(path, size)
+    labelled = read_npz(path, shape)
     num_classes = max(2, *(int(labels.max()) + 1 for _, labels in labelled.values()))
     return _dataset(str(path), _numbered(num_classes), labelled)
 

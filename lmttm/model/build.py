@@ -41,7 +41,7 @@ def build_model(config: Config) -> LMTTM | ResNet3D:
             still `auto`.
     """
     if config.model.model == "resnet3d":
-        return ResNet3D(in_channels=_in_channels(config), num_classes=config.model.out_class_num)
+        return ResNet3D(input_shape=_input_shape(config), num_classes=config.model.out_class_num)
     return _machine(config)
 
 
@@ -88,11 +88,12 @@ def _machine(config: Config) -> LMTTM:
     near = len(neighbours(0, num_units=num_units, radius=model.radius)) if num_units else 1
 
     tokenizer = _tokenizer(config)
-    num_steps, input_tokens = tokenizer.grid(config.size)
+    num_steps, input_tokens = tokenizer.grid(config.shape)
     if num_steps < num_units:
         log.warning("%d steps never write all %d units of the memory", num_steps, num_units)
     read_tokens = near * model.summarize_num_tokens
     machine = LMTTM(
+        input_shape=_input_shape(config),
         tokenizer=tokenizer,
         initial_memory=InitialMemory(
             num_units=num_units,
@@ -132,20 +133,21 @@ def _machine(config: Config) -> LMTTM:
     return machine
 
 
-def _in_channels(config: Config) -> int:
+def _input_shape(config: Config) -> tuple[int, int, int, int]:
+    """Channels and voxels of a volume, c D H W."""
     if config.distance == "auto":
         raise InputError("distance=auto is decided by the data: use lmttm.settle(config, dataset)")
-    return config.model.in_channels + (config.distance == "on")
+    return config.model.in_channels + (config.distance == "on"), *config.shape
 
 
 def _tokenizer(config: Config) -> Tokenizer:
     model = config.model
     tokenizer: Tokenizer = make(
         kinds.TOKENIZERS[model.preprocess_mode],
-        in_channels=_in_channels(config),
+        in_channels=_input_shape(config)[0],
         dim=model.dim,
-        patch_size=model.patch_size,
-        stride=model.patch_stride or model.patch_size,
+        patch_size=model.patch,
+        stride=model.stride,
         border=model.border,
         pretrained=model.resnet_pretrained,
     )

@@ -29,6 +29,7 @@ class LMTTM(Classifier):
     """The machine: walks through a volume slab by slab and classifies it.
 
     Args:
+        input_shape: Channels and voxels of a volume, c D H W.
         tokenizer: Volume `(b c D H W)` -> input tokens `(b t n d)`.
         initial_memory: Number of volumes -> their initial memory `(b k m d)`.
         cell: One step.
@@ -46,6 +47,7 @@ class LMTTM(Classifier):
     def __init__(
         self,
         *,
+        input_shape: tuple[int, int, int, int],
         tokenizer: Tokenizer,
         initial_memory: InitialMemory,
         cell: Cell,
@@ -54,7 +56,7 @@ class LMTTM(Classifier):
         num_classes: int,
         fast: bool,
     ) -> None:
-        super().__init__()
+        super().__init__(input_shape)
         self.fast = fast
         self.tokenizer = tokenizer
         self.initial_memory = initial_memory
@@ -74,7 +76,11 @@ class LMTTM(Classifier):
 
         Returns:
             The logits, the logits of each step and the final memory.
+
+        Raises:
+            InputError: The volumes have another shape than those that the model was built for.
         """
+        self.check(volumes)
         inputs = self.tokenizer(volumes)
         memory = self.initial_memory(volumes.shape[0])
         take_steps = fast.walk if self.fast and fits(self.cell) else walk

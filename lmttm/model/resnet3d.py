@@ -13,21 +13,21 @@ class ResNet3D(Classifier):
     steps and no memory, so its trace has one step and an empty memory.
 
     Args:
-        in_channels: Channels of a volume, c.
+        input_shape: Channels and voxels of a volume, c D H W.
         num_classes: Classes.
 
     Source: Tran et al., arXiv 1711.11248; as a baseline for these data sets, MedMNIST v2,
     Scientific Data 10:41 (2023), with another stem.
     """
 
-    def __init__(self, *, in_channels: int, num_classes: int) -> None:
-        super().__init__()
+    def __init__(self, *, input_shape: tuple[int, int, int, int], num_classes: int) -> None:
+        super().__init__(input_shape)
         from torchvision.models.video import r3d_18  # slow to import
 
         self.net = r3d_18(weights=None, num_classes=num_classes)
         stem = self.net.stem[0]
         self.net.stem[0] = nn.Conv3d(
-            in_channels,
+            input_shape[0],
             stem.out_channels,
             kernel_size=stem.kernel_size,
             stride=stem.stride,
@@ -39,6 +39,7 @@ class ResNet3D(Classifier):
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Classifies volumes `(b c D H W)` in [0, 1]: logits `(b classes)`. Changes nothing."""
+        self.check(volumes)
         logits: Tensor = self.net(volumes)
         return logits
 

@@ -1,6 +1,8 @@
 """Volume -> the input tokens of each step."""
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -8,6 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lmttm.config.shape import Shape
 from lmttm.errors import InputError
 
 
@@ -20,8 +23,8 @@ class Tokenizer(nn.Module, ABC):
             """Calls `forward`."""
 
     @abstractmethod
-    def grid(self, size: int) -> tuple[int, int]:
-        """Steps t and input tokens n of a volume with edge `size`."""
+    def grid(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Steps t and input tokens n of a volume of this shape, D H W."""
 
     @abstractmethod
     def slices(self, depth: int) -> list[tuple[int, int]]:
@@ -52,14 +55,14 @@ class Tokenizer(nn.Module, ABC):
 
 
 class PatchTokenizer(Tokenizer):
-    """Tokenizer `3d`: one token for each cubic patch; a slab of patches is a step.
+    """Tokenizer `3d`: one token for each patch; a slab of patches is a step.
 
     Args:
         in_channels: Channels of a volume, c.
         dim: Width of a token, d.
-        patch_size: Edge of a patch, in voxels.
-        stride: Distance between patches, in voxels; patch_size in the paper. Patches overlap
-            if it is smaller.
+        patch_size: Edges of a patch along D, H, W, in voxels; a cube in the paper.
+        stride: Distances between patches along D, H, W, in voxels; patch_size in the paper.
+            Patches overlap if it is smaller.
         border: What happens if the patches do not fill an axis: `crop` drops the voxels after
             the last whole patch (published), `pad` adds zeros on both sides.
 
@@ -67,7 +70,7 @@ class PatchTokenizer(Tokenizer):
     """
 
     def __init__(
-        self, *, in_channels: int, dim: int, patch_size: int, stride: int, border: str
+        self, *, in_channels: int, dim: int, patch_size: Shape, stride: Shape, border: str
     ) -> None:
         super().__init__()
         self.patch_size = patch_size
@@ -77,11 +80,21 @@ class PatchTokenizer(Tokenizer):
             nn.Conv3d(in_channels, dim, kernel_size=patch_size, stride=stride), nn.ReLU()
         )
 
-    def grid(self, size: int) -> tuple[int, int]:
-        """Steps t and input tokens n of a volume with edge `size`."""
-        size += self._missing(size) if self.border == "pad" else 0
-        side = (size - self.patch_size) // self.stride + 1
-        return side, side**2
+    def grid(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Steps t and input tokens n of a volume of this shape, D H W."""
+        steps, rows, columns = self._patches(shape)
+        return steps, rows * columns
+
+    def _patches(self, shape: Sequence[int]) -> list[int]:
+        """Patches along each axis."""
+        added = self._missing(shape) if self.border == "pad" else (0, 0, 0)
+        lines = zip(shape, added, self.patch_size, self.stride, strict=True)
+        return [(edge + more - patch) // stride + 1 for edge, more, patch, stride in lines]
+
+    def _missing(self, shape: Sequence[int]) -> list[int]:
+        """Voxels by which each axis must grow to be filled with patches."""
+        lines = zip(shape, self.patch_size, self.stride, strict=True)
+        return [-(edge - patch) % stride for edge, patch, stride in lines]
 
     def to_voxels(self, weights: Tensor, shape: torch.Size) -> Tensor:
         """Spreads weights of tokens over the voxels of their patches.
@@ -94,12 +107,11 @@ class PatchTokenizer(Tokenizer):
             `(b D H W)`: in each voxel the sum of its patches' weights, each divided by the
             voxels of a patch, which keeps the total; 0 outside all patches.
         """
-        side = round(weights.shape[2] ** 0.5)
-        grid = rearrange(weights, "b t (h w) -> b 1 t h w", h=side)
-        kernel = weights.new_full((1, 1, *[self.patch_size] * 3), self.patch_size**-3)
+        grid = rearrange(weights, "b t (h w) -> b 1 t h w", h=self._patches(shape)[1])
+        kernel = weights.new_full((1, 1, *self.patch_size), 1 / math.prod(self.patch_size))
         spread = F.conv_transpose3d(grid, kernel, stride=self.stride)[:, 0]
         if self.border == "pad":
-            before = [self._missing(edge) // 2 for edge in shape]
+            before = [missing // 2 for missing in self._missing(shape)]
             cut = [slice(b, b + edge) for b, edge in zip(before, shape, strict=True)]
             return spread[:, cut[0], cut[1], cut[2]]
         behind = [edge - got for edge, got in zip(shape, spread.shape[1:], strict=True)]
@@ -107,15 +119,12 @@ class PatchTokenizer(Tokenizer):
 
     def slices(self, depth: int) -> list[tuple[int, int]]:
         """The first and the last slice of each step's slab, in a volume of that depth."""
-        missing = self._missing(depth) if self.border == "pad" else 0
+        patch, stride = self.patch_size[0], self.stride[0]
+        missing = -(depth - patch) % stride if self.border == "pad" else 0
         before = missing // 2
-        starts = range(-before, depth + missing - before - self.patch_size + 1, self.stride)
-        slabs = [(start, start + self.patch_size - 1) for start in starts]
+        starts = range(-before, depth + missing - before - patch + 1, stride)
+        slabs = [(start, start + patch - 1) for start in starts]
         return [(max(first, 0), min(last, depth - 1)) for first, last in slabs]
-
-    def _missing(self, edge: int) -> int:
-        """Voxels by which an axis must grow to be filled with patches."""
-        return -(edge - self.patch_size) % self.stride
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Tokenizes.
@@ -127,7 +136,7 @@ class PatchTokenizer(Tokenizer):
             `(b t n d)`: each step is a slab of patches along D.
         """
         if self.border == "pad":
-            missing = [self._missing(edge) for edge in reversed(volumes.shape[2:])]
+            missing = reversed(self._missing(volumes.shape[2:]))
             volumes = F.pad(volumes, [side for m in missing for side in (m // 2, m - m // 2)])
         embedded: Tensor = self.embed(volumes)
         return rearrange(embedded, "b d t h w -> b t (h w) d")
@@ -143,7 +152,7 @@ class BatchNormTokenizer(PatchTokenizer):
     """
 
     def __init__(
-        self, *, in_channels: int, dim: int, patch_size: int, stride: int, border: str
+        self, *, in_channels: int, dim: int, patch_size: Shape, stride: Shape, border: str
     ) -> None:
         super().__init__(
             in_channels=in_channels, dim=dim, patch_size=patch_size, stride=stride, border=border
@@ -195,9 +204,10 @@ class ResNetTokenizer(Tokenizer):
         self.backbone = nn.Sequential(stem, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2)
         self.project = nn.Linear(128, dim)
 
-    def grid(self, size: int) -> tuple[int, int]:
-        """Steps t and input tokens n of a volume with edge `size`."""
-        return size, (-(-size // 8)) ** 2
+    def grid(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Steps t and input tokens n of a volume of this shape, D H W."""
+        rows, columns = _eighths(shape)
+        return shape[0], rows * columns
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Tokenizes.
@@ -219,8 +229,13 @@ class ResNetTokenizer(Tokenizer):
 
     def to_voxels(self, weights: Tensor, shape: torch.Size) -> Tensor:
         """Spreads weights of tokens `(b t n)` over the voxels `(b D H W)` that they cover."""
-        side = round(weights.shape[2] ** 0.5)
-        planes = rearrange(weights, "b t (h w) -> b t h w", h=side)
-        share = side**2 / (shape[1] * shape[2])
+        rows, columns = _eighths(shape)
+        planes = rearrange(weights, "b t (h w) -> b t h w", h=rows)
+        share = rows * columns / (shape[1] * shape[2])
         spread: Tensor = share * F.interpolate(planes, size=tuple(shape[1:]), mode="bilinear")
         return spread
+
+
+def _eighths(shape: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns that layer2 leaves of a slice of a volume D H W."""
+    return -(-shape[1] // 8), -(-shape[2] // 8)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
 
+from lmttm.errors import InputError
+
 
 class Trace(NamedTuple):
     """The result of a model's run."""
@@ -19,7 +21,22 @@ class Classifier(nn.Module, ABC):
 
     It is a base class, not a `Protocol`, because training also needs what every `nn.Module`
     has (parameters, buffers, the training mode), and a protocol cannot require a class.
+
+    Args:
+        input_shape: Channels and voxels of a volume, c D H W.
     """
+
+    def __init__(self, input_shape: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.input_shape = input_shape
+
+    def check(self, volumes: Tensor) -> None:
+        """Raises an InputError unless volumes `(b c D H W)` have the shape of the model's input."""
+        if volumes.shape[1:] != self.input_shape:
+            wanted = ", ".join(map(str, self.input_shape))
+            raise InputError(
+                f"the model takes volumes of shape (b, {wanted}), got {tuple(volumes.shape)}"
+            )
 
     if TYPE_CHECKING:  # `nn.Module` has it, but says nothing of its types
 

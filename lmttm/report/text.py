@@ -10,6 +10,7 @@ from torch import nn
 
 from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
+from lmttm.config.shape import in_words
 from lmttm.data.dataset import Dataset
 from lmttm.device import describe
 
@@ -25,7 +26,8 @@ def summary(config: Config, dataset: Dataset, model: nn.Module, device: torch.de
     parameters = sum(p.numel() for p in model.parameters())
     majority = dataset.splits["val"].majority_rate()
     rows = {
-        "data set": f"{dataset.name}, {config.size}^3 voxels, {len(dataset.class_names)} classes",
+        "data set": f"{dataset.name}, {in_words(config.size)} voxels, "
+        f"{len(dataset.class_names)} classes",
         "volumes": f"{counts}; majority rate {majority:.3f} (val)",
         "model": config.model.in_words,
         "parameters": f"{parameters / 1e6:.3f} M",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lmttm.config.kinds import DATASETS, METRICS, PHANTOM
+from lmttm.config.shape import in_words
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.storage import write_text
 
@@ -18,17 +19,16 @@ MEDMNIST = (
 def preprocessing(checkpoint: Checkpoint, class_names: tuple[str, ...]) -> dict[str, Any]:
     """What must happen to a volume before the exported model, as plain JSON."""
     config = checkpoint.config
-    edge = config.size
     channels = ["intensity: byte / 255"]
     if config.distance == "on":
         channels.append(
             "signed Euclidean distance to the surface of the mask (bytes of at least 128), "
-            f"positive inside, in voxels / {edge}; 0 where there is no surface"
+            f"positive inside, in voxels / {max(config.shape)}; 0 where there is no surface"
         )
     flips = config.augment.flip_axes if config.test_flips else []
     return {
         "input": "volumes",
-        "shape": ["batch", len(channels), edge, edge, edge],
+        "shape": ["batch", len(channels), *config.shape],
         "axes": "batch, channel, D, H, W; from a scan in RAS orientation D, H, W = x, y, z",
         "dtype": "float32",
         "channels": channels,
@@ -69,7 +69,7 @@ def model_card(
         "| | |",
         "|---|---|",
         f"| model | {config.model.in_words}, {parameters:,} parameters |",
-        f"| data | {config.dataset_name}, {config.size}^3 voxels |",
+        f"| data | {config.dataset_name}, {in_words(config.size)} voxels |",
         f"| classes | {', '.join(class_names)} |",
         f"| trained | {config.train.epoch} epochs at most, seed {config.seed}; the weights are "
         f"those of epoch {checkpoint.epoch} |",
@@ -110,7 +110,7 @@ def model_card(
         "## Limits",
         "",
         "The model knows only volumes like those of its training split: the same organ, cut out",
-        "the same way, at the same size. It gives an answer for any cube of numbers, also for",
+        "the same way, at the same size. It gives an answer for any numbers, also for",
         "one that holds nothing of the kind. Its probabilities are not calibrated unless the",
         "scores say so.",
         "",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lmttm.config.schema import Config
+from lmttm.config.shape import in_words
 from lmttm.data.dataset import Dataset
 from lmttm.report.report_page import report_page
 from lmttm.runs.checkpoint import Checkpoint
@@ -70,7 +71,7 @@ def _facts(dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]
     counts = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
     changes = [f"{key} {value}" for key, value in config.augment.model_dump().items() if value]
     return {
-        "trained on": f"{config.dataset_name}, volumes of {config.size}^3 voxels",
+        "trained on": f"{config.dataset_name}, volumes of {in_words(config.size)} voxels",
         "scored on": dataset.name,
         "volumes": counts,
         "classes": ", ".join(dataset.class_names),

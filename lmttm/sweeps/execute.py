@@ -132,7 +132,7 @@ def _check_shared(configs: list[Config], *, devices: bool) -> None:
     for name in dict.fromkeys(config.device for config in configs if devices):
         pick_device(name)
     keys = ("dataset_name", "size", "root", "folds")
-    for config in {tuple(getattr(c, key) for key in keys): c for c in configs}.values():
+    for config in {str([getattr(c, key) for key in keys]): c for c in configs}.values():
         load_dataset(config)
 
 

@@ -199,7 +199,7 @@ def cost(config: Config) -> tuple[int, float]:
         config = config.model_copy(update={"distance": "off"})
     channels = 2 if config.distance == "on" else 1
     # One volume: a batch would share what is embedded once for all of its volumes.
-    volumes = torch.empty(1, channels, *[config.size] * 3, device="meta")
+    volumes = torch.empty(1, channels, *config.shape, device="meta")
     with shapes_only():
         model = build_model(config).requires_grad_(False)
     # In training mode, since the counter does not see torch's fused attention layer; without
@@ -220,7 +220,7 @@ def _setting(key: str, value: Setting | Scalar) -> tuple[str, list[str]]:
 
 def _dataset(name: str, base: str, overrides: list[str]) -> tuple[str, list[str]]:
     config = load_config(base, [*overrides, f"dataset_name={name}"])
-    classes = len(class_names(config.dataset_name, config.size))
+    classes = len(class_names(config.dataset_name, config.shape))
     texts = [f"dataset_name={config.dataset_name}", f"model.out_class_num={classes}"]
     return config.dataset_name, texts
 

@@ -40,7 +40,7 @@ def _check_batch_norm(config: Config, num_volumes: int, model: nn.Module) -> Non
         isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.tokenizer.modules()
     ):
         return
-    if model.tokenizer.grid(config.size) != (1, 1) or 1 not in _part_sizes(config, num_volumes):
+    if model.tokenizer.grid(config.shape) != (1, 1) or 1 not in _part_sizes(config, num_volumes):
         return
     raise InputError(
         "batch norm needs two values, but a volume is one patch and a part of a batch one volume; "

@@ -237,7 +237,7 @@ def test_rotation_equals_scipys():
     torch.manual_seed(0)
     smooth = scipy.ndimage.gaussian_filter(np.random.default_rng(0).random((20, 20, 20)), 2)
     batch = torch.from_numpy(smooth)[None, None].float()
-    matrix = augment._turn(torch.tensor([0.3]), 1, 2)
+    matrix = augment._turn(torch.tensor([0.3]), 1, 2, (20, 20, 20))
     grid = torch.nn.functional.affine_grid(
         torch.cat([matrix, torch.zeros(1, 3, 1)], 2), [1, 1, 20, 20, 20], False
     )
@@ -290,3 +290,37 @@ def test_a_cutout_leaves_a_distance_channel_that_means_what_it_says():
     assert torch.equal(changed[:, 1].sign(), expected.sign())
     grey = augmented(batch[:, :1], cutout=0.4)
     assert grey.shape == (8, 1, 28, 28, 28)
+
+
+def test_a_turn_of_a_flat_box_is_a_turn_in_voxels():
+    """Guards against a shear: on edges that differ, half an edge is no common unit."""
+    angle, shape = 0.3, (12, 40, 26)
+    smooth = scipy.ndimage.gaussian_filter(np.random.default_rng(0).random(shape), 2)
+    batch = torch.from_numpy(smooth)[None, None].float()
+    matrix = augment._turn(torch.tensor([angle]), 0, 1, shape[::-1])
+    grid = torch.nn.functional.affine_grid(
+        torch.cat([matrix, torch.zeros(1, 3, 1)], 2), [1, 1, *shape], False
+    )
+    ours = torch.nn.functional.grid_sample(batch, grid, align_corners=False)[0, 0].numpy()
+    rotation = np.array([[1, 0, 0], [0, np.cos(angle), np.sin(angle)]])
+    rotation = np.vstack([rotation, [0, -np.sin(angle), np.cos(angle)]])
+    middle = (np.array(shape) - 1) / 2
+    expected = scipy.ndimage.affine_transform(
+        smooth, rotation, middle - rotation @ middle, order=1, mode="constant"
+    )
+    centre = (slice(None), slice(10, 30), slice(8, 18))
+    np.testing.assert_allclose(ours[centre], expected[centre], atol=1e-5)
+
+
+def test_everything_together_on_a_flat_box():
+    """Guards against a change that takes one edge for all three."""
+    masks = torch.zeros(6, 10, 24, 24, dtype=torch.uint8)
+    masks[:, 3:7, 6:16, 5:20] = 255
+    config = load_config("base.json", ["dataset_name=mine/", "size=[10,24,24]", "distance=on"])
+    change = Augment(
+        flip_axes=["D", "H", "W"], turn_planes=["HW"], rotate=20, scale=0.2, shift=2, cutout=0.3
+    )
+    changed, _ = change(prepare(masks, config))
+    assert changed.shape == (6, 2, 10, 24, 24)
+    assert changed.isfinite().all()
+    assert not torch.equal(changed[0], changed[1])

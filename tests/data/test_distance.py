@@ -17,6 +17,24 @@ def test_distances_are_scipys_transform_in_edges_of_the_volume():
         np.testing.assert_allclose(channel, expected, rtol=1e-6)
 
 
+def test_distances_in_a_flat_box_are_in_its_longest_edge():
+    """One unit along all axes, whatever the edges, in both forms that compute distances."""
+    masks = torch.zeros(1, 6, 20, 12, dtype=torch.uint8)
+    masks[:, 1:5, 4:16, 2:10] = 255
+    found = signed_distance(masks)
+    mask = masks[0].numpy() > 0
+    expected = (distance_transform_edt(mask) - distance_transform_edt(~mask)) / 20
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6)
+    inside = [torch.zeros(1, edge, dtype=torch.bool) for edge in (6, 20, 12)]
+    for covered, stop in zip(inside, (4, 9, 5), strict=True):
+        covered[:, :stop] = True
+    left = without_cube(masks / 255, found, inside)
+    mask[:4, :9, :5] = False
+    shape = mask.nonzero()
+    expected = distance_transform_edt(mask) / 20
+    np.testing.assert_allclose(left[0].numpy()[shape], expected[shape], rtol=1e-6)
+
+
 def test_positive_inside_and_negative_outside():
     """A slab of four planes, counted by hand."""
     mask = torch.zeros(1, 8, 8, 8, dtype=torch.uint8)

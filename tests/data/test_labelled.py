@@ -53,7 +53,7 @@ def test_training_on_a_labelled_set_of_ones_own(tmp_path, capsys):
 
 def test_both_forms_give_the_same_arrays_in_file_order(tmp_path):
     own_set(tmp_path)
-    read = read_npz(tmp_path / "own.npz", 28)
+    read = read_npz(tmp_path / "own.npz", (28, 28, 28))
     dataset = load_dataset(load_config("base.json", [f"dataset_name={tmp_path}"]))
     assert list(read) == list(dataset.splits) == ["train", "val", "test"]
     for split, (images, labels) in read.items():
@@ -77,4 +77,4 @@ def test_a_wrong_array_is_named(tmp_path, changes, fault):
     with np.load(tmp_path / "own.npz") as arrays:
         np.savez(tmp_path / "changed.npz", **dict(arrays) | changes)
     with pytest.raises(InputError, match=fault):
-        read_npz(tmp_path / "changed.npz", 28)
+        read_npz(tmp_path / "changed.npz", (28, 28, 28))

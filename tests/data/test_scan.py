@@ -17,6 +17,21 @@ def test_axes_turn_without_a_copy():
     assert np.shares_memory(scan.voxels, voxels)
 
 
+@pytest.mark.parametrize("edge", [0.7, 0.9765625, 0.78125, 1 / 3, 2.5, 0.46875, 4.999])
+def test_an_edge_in_single_precision_is_the_same_edge(edge):
+    """Guards against other bytes for the NIfTI form of a scan than for its DICOM form."""
+    cosine, sine = np.cos(0.3), np.sin(0.3)
+    turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn * edge
+    exact = oriented(np.zeros((2, 2, 2)), affine).spacing
+    stored = oriented(np.zeros((2, 2, 2)), affine.astype(np.float32)).spacing
+    assert exact == stored
+    assert exact == pytest.approx((edge,) * 3, abs=4e-5)
+    if edge * 1024 % 1 == 0:
+        assert oriented(np.zeros((2, 2, 2)), np.diag([edge, edge, edge, 1])).spacing == (edge,) * 3
+
+
 def test_a_sheared_grid_is_noted():
     """Guards against a tilted stack that is taken for an upright one."""
     affine = np.diag([1.0, 1.0, 2.0, 1.0])

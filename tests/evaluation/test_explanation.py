@@ -80,6 +80,8 @@ def test_with_other_weights_the_map_is_another(trained):
         ["model.preprocess_mode=resnet18"],
         ["model.preprocess_mode=3dBN", "model.patch_size=6", "model.border=pad"],
         ["model.patch_size=6", "model.patch_stride=4"],
+        ["dataset_name=mine/", "size=[12,28,20]", "model.patch_size=[3,7,4]"],
+        ["dataset_name=mine/", "size=[9,28,20]", "model.preprocess_mode=resnet18"],
         ["distance=on", "model.pool=attention", "model.out_class_num=3"],
     ],
     ids=lambda o: " ".join(o),
@@ -87,7 +89,7 @@ def test_with_other_weights_the_map_is_another(trained):
 def test_every_variant_can_be_explained(overrides):
     config = load_config("base.json", [*TINY, *overrides])
     model = build_model(config).eval()
-    masks = torch.zeros(2, 28, 28, 28, dtype=torch.uint8)
+    masks = torch.zeros(2, *config.shape, dtype=torch.uint8)
     masks[:, 5:20, 5:20, 9:15] = 255
     volumes = prepare(masks, config)
     found = explain(model, volumes)
@@ -95,7 +97,7 @@ def test_every_variant_can_be_explained(overrides):
     steps = expected.step_logits.shape[1]
     torch.testing.assert_close(found.probabilities, expected.logits.softmax(dim=1))
     torch.testing.assert_close(found.running[:, -1], found.probabilities)
-    assert found.attention.shape == (2, 28, 28, 28)
+    assert found.attention.shape == (2, *config.shape)
     torch.testing.assert_close(found.token_attention.mean(dim=1), found.attention)
     assert found.attention.min() >= 0
     # All looking is shared out, and what fell on the input is found again in the voxels.
@@ -121,7 +123,7 @@ def test_every_variant_can_be_explained(overrides):
         torch.testing.assert_close(
             effects.double(), whole - log_odds(left), atol=1e-4, rtol=0, check_dtype=False
         )
-    slabs = model.tokenizer.slices(28)
+    slabs = model.tokenizer.slices(config.shape[0])
     assert len(slabs) == steps
 
 

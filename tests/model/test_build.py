@@ -26,9 +26,8 @@ SHIPPED = sorted(path.name for path in CONFIG_DIR.glob("*.json"))
 
 def check_training_step(model, config: Config):
     """One training step: shapes stay, and every parameter gets a gradient."""
-    edge = config.size
     channels = 2 if config.distance == "on" else 1
-    volumes = torch.rand(2, channels, edge, edge, edge)
+    volumes = torch.rand(2, channels, *config.shape)
     trace = model.run(volumes)
     labels = torch.arange(2) % config.model.out_class_num
     F.cross_entropy(trace.logits, labels).backward()

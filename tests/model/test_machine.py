@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lmttm.config.files import load_config
+from lmttm.errors import InputError
 from lmttm.model import machine
 from lmttm.model.build import build_model
 from tests import reference
@@ -46,7 +47,7 @@ def test_steps_equal_the_transcribed_equations(kind, norm):
     memory_of_model = model.initial_memory(2)
     tokens_of_model = model.tokenizer(volumes)
     for b in range(2):
-        inputs = reference.tokenize(volumes[b, 0].numpy(), w, patch=7)
+        inputs = reference.tokenize(volumes[b, 0].numpy(), w, patch=(7, 7, 7))
         memory, outputs = np.zeros((units, 8 // units, 16)), []
         state = memory_of_model[b : b + 1]
         for t in range(4):
@@ -152,3 +153,24 @@ def test_an_answer_takes_the_walk_that_the_machine_was_built_with(monkeypatch):
             patch.setattr(module, "walk", lambda *given, w=walk, t=taken: t.append(1) or w(*given))
             model(torch.rand(1, 1, 28, 28, 28))
         assert taken == [1], form
+
+
+@pytest.mark.parametrize("kind", ["lmttm", "ttm", "resnet3d"])
+@pytest.mark.parametrize(
+    "shape", [(2, 28, 28, 28), (2, 1, 28, 28, 27), (1, 2, 28, 28, 28), (1, 1, 28, 64, 28), (28,)]
+)
+def test_a_volume_of_another_shape_is_refused_with_both_shapes(kind, shape):
+    """Guards against an error of a convolution, or of a position table three modules further."""
+    model = tiny_model(f"model.model={kind}")
+    told = re.escape(f"takes volumes of shape (b, 1, 28, 28, 28), got {shape}")
+    for call in (model, model.run):
+        with pytest.raises(InputError, match=told):
+            call(torch.rand(shape))
+
+
+def test_thin_slabs_make_more_steps():
+    """Slabs of three slices in a volume of 64^3: 21 steps, of 9 x 9 patches each."""
+    model = tiny_model("dataset_name=mine/", "size=64", "model.patch_size=[3,7,7]")
+    trace = model.run(torch.rand(1, 1, 64, 64, 64))
+    assert trace.step_logits.shape == (1, 21, 2)
+    assert model.cell.read.positions.table.shape[0] == 2 + 9 * 9

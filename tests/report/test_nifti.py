@@ -75,7 +75,14 @@ def dicom_scan(folder):
 
 @pytest.mark.parametrize("write", [nifti_scan, nrrd_scan, dicom_scan])
 @pytest.mark.parametrize(
-    "geometry", [Geometry((28, 28, 28)), Geometry((28, 28, 28), region="pad", axes="zxy")], ids=str
+    "geometry",
+    [
+        Geometry((28, 28, 28)),
+        Geometry((28, 28, 28), region="pad", axes="zxy"),
+        Geometry((12, 40, 33), axes="zyx"),
+        Geometry((16, 30, 24), region="stretch", axes="zxy"),
+    ],
+    ids=str,
 )
 def test_the_hottest_voxel_lies_in_the_object(tmp_path, write, geometry):
     """An oblique, anisotropic scan with a known object, which is what the map marks."""
