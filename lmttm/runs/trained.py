@@ -62,9 +62,22 @@ class Trained:
 
     @property
     def test_scores(self) -> dict[str, Any] | None:
-        """The scores of the test split; None where it has not been scored yet."""
+        """The scores of these weights on the test split; None where it was not scored with them."""
         scored = self.folder / "test" / "metrics.json"
-        return json.loads(scored.read_text(encoding="utf-8")) if scored.is_file() else None
+        if not scored.is_file():
+            return None
+        scores: dict[str, Any] = json.loads(scored.read_text(encoding="utf-8"))
+        member = self.members[0]
+        if (scores.get("epoch"), scores.get("validation")) == (member.epoch, member.validation):
+            return scores
+        log.warning(
+            "%s has the scores of epoch %s, not those of these weights (epoch %d): left out; "
+            "predict.py scores them anew",
+            scored,
+            scores.get("epoch"),
+            member.epoch,
+        )
+        return None
 
     def dataset(self, splits: Sequence[str] = SPLITS) -> Dataset:
         """The data set that the run was trained on.

@@ -76,6 +76,10 @@ def test_shipped_weights_have_their_scores(name, request, tmp_path):
         root = request.getfixturevalue("real_root")
         run = lmttm.from_pretrained(name, [*overrides, f"root={root}"])
     recorded = json.loads((SHIPPED[name] / "metrics.json").read_text())
+    assert (recorded["epoch"], recorded["validation"]) == (
+        run.members[0].epoch,
+        run.members[0].validation,
+    )
     found = run.score("test").metrics
     assert found["auc"] == pytest.approx(recorded["auc"], abs=1e-3)
     assert found["acc"] == pytest.approx(recorded["acc"], abs=0.004)

@@ -30,6 +30,25 @@ def test_a_run_that_was_moved_or_renamed_still_opens(trained, tmp_path):
     assert (tmp_path / "elsewhere" / "val" / "metrics.json").is_file()
 
 
+def test_scores_of_other_weights_are_left_out(trained, tmp_path, caplog):
+    """Guards against a card with the scores of epoch 70 beside the weights of epoch 72."""
+    shutil.copytree(trained / "a", tmp_path / "a")
+    run = lmttm.open_run(tmp_path / "a")
+    scores = run.score("test")
+    assert run.test_scores == scores.metrics
+    assert caplog.text == ""
+    (member,) = run.members
+    for changes in ({"epoch": 7}, {"validation": member.validation | {"val_loss": 0.1}}):
+        later = replace(run, members=(replace(member, **changes),))
+        assert later.test_scores is None
+        assert "has the scores of epoch 1, not those of these weights" in caplog.text
+        caplog.clear()
+        later.save_weights(tmp_path / "tiny_28")
+        card = (tmp_path / "tiny_28" / "README.md").read_text()
+        assert "The test split was not scored when this card was written." in card
+        caplog.clear()
+
+
 def test_a_data_set_of_other_volumes_is_refused_or_noted(trained, tmp_path, caplog):
     """Guards against scores of a run on volumes that it was not trained on, without a word."""
     run = lmttm.open_run(trained / "a")
