@@ -98,6 +98,7 @@ def _run(args: argparse.Namespace) -> int:
             with (args.out / f"{args.inside}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stopped visit ends its part as well
     args.out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * args.minutes
     result: dict[str, Any] = {"config": args.config, "overrides": args.overrides, "parts": {}}

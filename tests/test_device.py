@@ -133,3 +133,19 @@ def test_a_model_of_shapes_only_has_the_real_ones_names_and_shapes(kind):
         name: part.shape for name, part in real.items()
     }
     assert {part.device.type for part in empty.values()} == {"meta"}
+
+
+def test_nothing_computes_something_else_on_a_gpu(monkeypatch):
+    """Guards against TF32 in products and convolutions, and torch's fused layers in inference."""
+    torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.mha.set_fastpath_enabled(True)
+    make_deterministic(5)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()  # torch's own ReLU
+    for name in ("_transformer_encoder_layer_fwd", "_native_multi_head_attention"):
+        monkeypatch.delattr(torch, name)
+    with torch.no_grad():
+        assert layer(torch.rand(2, 6, 8)).shape == (2, 6, 8)

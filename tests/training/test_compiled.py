@@ -1,15 +1,11 @@
-"""Compiling changes how fast a pass is, never what it computes."""
+"""Compiling changes how fast a pass is, never what it computes; trainings: tests/cuda/test_gpu."""
 
 import logging
 
 import pytest
 import torch
 
-from lmttm.config.files import load_config
-from lmttm.data.sources import load_dataset
-from lmttm.model.build import build_model
 from lmttm.training.compiled import Compiled
-from lmttm.training.setup import make_trainer
 
 
 def _wave(batch: torch.Tensor) -> torch.Tensor:
@@ -63,31 +59,3 @@ def test_errors_of_the_function_are_its_own():
 
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         Compiled(fails, 2, graphs=False)(torch.ones(2, 2))
-
-
-def _losses(tmp_path, compiled: str, device: str) -> list[float]:
-    config = load_config(
-        "demo.json",
-        [
-            *("model.dim=16", "model.memory_tokens_size=8", "model.summarize_num_tokens=2"),
-            *("model.patch_size=7", "model.drop_r=0", "batch_size=48", "augment.shift=0"),
-            *(f"root={tmp_path}", f"train.compile={compiled}", "train.precision=fp32"),
-        ],
-    )
-    dataset = load_dataset(config)
-    torch.manual_seed(0)
-    trainer = make_trainer(config, dataset.splits["train"], build_model(config).to(device))
-    return [trainer.train_epoch() for _ in range(2)]
-
-
-@pytest.mark.slow
-def test_compiled_training_follows_the_plain_one(tmp_path):
-    plain, compiled = (_losses(tmp_path, how, "cpu") for how in ("off", "on"))
-    assert compiled == pytest.approx(plain, rel=1e-5)
-
-
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_compiled_training_follows_the_plain_one_on_a_gpu(tmp_path):
-    plain, compiled = (_losses(tmp_path, how, "cuda") for how in ("off", "on"))
-    assert compiled == pytest.approx(plain, rel=1e-4)
