@@ -97,3 +97,9 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file in UTF-8 by `whole_file`."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file by `whole_file`."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmttm.storage import whole_file
+from lmttm.storage import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,10 +33,19 @@ def short(name: str) -> str:
     return name if len(name) <= 24 else name[:22] + "..."
 
 
+def to_png(figure: "Figure") -> bytes:
+    """A figure as the content of a PNG file.
+
+    It keeps its size: cut tightly, as `savefig` can, it would be drawn twice.
+    """
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150)
+    return content.getvalue()
+
+
 def save(path: Path, figure: "Figure") -> None:
     """Writes a figure as a PNG, whole or not at all."""
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+    write_bytes(path, to_png(figure))
 
 
 def to_svg(figure: "Figure", name: str) -> str:
@@ -61,7 +70,6 @@ def to_svg(figure: "Figure", name: str) -> str:
             text,
             format="svg",
             transparent=True,
-            bbox_inches="tight",
             metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
         )
     svg = text.getvalue()

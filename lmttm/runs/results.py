@@ -17,10 +17,10 @@ from lmttm.report import heatmap, sheet, text
 from lmttm.report.explain_page import ExplainedVolume, explain_page
 from lmttm.report.nifti import heat_nifti
 from lmttm.report.score_figure import scores as draw_scores
-from lmttm.report.style import save
+from lmttm.report.style import save, to_png
 from lmttm.report.tensorboard import TensorBoard
 from lmttm.runs.predictor import Prediction
-from lmttm.storage import printable, whole_file, write_text
+from lmttm.storage import printable, write_bytes, write_text
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,9 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> None:
     }
     with contextlib.closing(TensorBoard(folder.parent / "tensorboard")) as board:
         for name, figure in pictures.items():
-            save(folder / f"{name}.png", figure)
-            board.add_figure(f"{split.name}/{name}", figure)
+            png = to_png(figure)
+            write_bytes(folder / f"{name}.png", png)
+            board.add_picture(f"{split.name}/{name}", png)
 
 
 def _write_beside(folder: Path, scores: Scores) -> None:
@@ -268,6 +269,5 @@ def write_explanation(
     heatmap.animate(files[3], volume, found, explained.slabs, names, above)
     if place is not None:
         files.append(folder / f"{name}-heat.nii.gz")
-        with whole_file(files[-1]) as temporary:
-            temporary.write_bytes(heat_nifti(found.attention, place))
+        write_bytes(files[-1], heat_nifti(found.attention, place))
     return Explained(title, found, files)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from lmttm.config.kinds import METRICS
-from lmttm.config.schema import Config
+from lmttm.config.schema import Config, flatten
 from lmttm.data.dataset import Dataset, Split, with_distances
 from lmttm.data.sources import load_dataset
 from lmttm.data.statistics import Statistics
@@ -23,12 +23,13 @@ from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
 from lmttm.report import text
 from lmttm.report.curves import curves
-from lmttm.report.style import save
+from lmttm.report.style import to_png
 from lmttm.report.tensorboard import TensorBoard
 from lmttm.runs import checkpoint, folder
 from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
 from lmttm.runs.opening import open_run
 from lmttm.runs.run import Run
+from lmttm.storage import write_bytes
 from lmttm.training.checks import check
 from lmttm.training.distributed import Alone, joined
 from lmttm.training.interrupt import Interrupted, Interruption, interruption
@@ -151,26 +152,28 @@ class _Loop:
         self.val = with_distances(dataset.splits["val"], config).to(trainer.device)
         self.statistics = asdict(Statistics.of(dataset.splits["train"].images))
         self.save = partial(checkpoint.save, config=config, data=data)
+        done = trainer.epoch * -(-len(trainer.split) // config.batch_size) + trainer.steps_done
+        self.board = TensorBoard(config.run_dir / "tensorboard", trainer.epoch + 1, done + 1)
 
     def run(self) -> None:
         """Trains to the last epoch, or until a signal stops it."""
-        run_dir, first = self.config.run_dir, self.trainer.epoch + 1
-        board = TensorBoard(run_dir / "tensorboard", first)
-        with contextlib.closing(board), self._bar() as bar:
+        with contextlib.closing(self.board), self._bar() as bar:
+            if self.team.leads:
+                self.board.add_settings(flatten(self.config.model_dump()))
             while not (folder.is_over(self.config, self.history) or self._stops()):
                 record = self._epoch()
                 if record is None:
                     return
                 if self.team.leads:
-                    board.add(record)
+                    self.board.add(record)
                 bar.update()
                 best = folder.best_of(self.config, self.history)
                 bar.set_postfix(val_auc=text.number(best["val_auc"]), refresh=False)
                 self.report(text.epoch_line(record, self.config.train.epoch))
             if self.history and self.team.leads:
-                self._draw(board)
+                self._draw()
 
-    def _draw(self, board: TensorBoard) -> None:
+    def _draw(self) -> None:
         config, num_volumes = self.config, len(self.trainer.split)
         picture = curves(
             self.history,
@@ -178,8 +181,9 @@ class _Loop:
             f"{num_volumes} training and {len(self.val)} validation volumes",
             majority=self.val.majority_rate(),
         )
-        save(config.run_dir / "curves.png", picture)
-        board.add_figure("curves", picture)
+        png = to_png(picture)
+        write_bytes(config.run_dir / "curves.png", png)
+        self.board.add_picture("curves", png)
 
     def _bar(self) -> tqdm:
         return tqdm(
@@ -200,6 +204,8 @@ class _Loop:
             if self.team.leads:
                 error.write(self.config.run_dir / "not_finite.json")
             raise
+        finally:
+            self._record_steps()
         if loss is None:
             return None
         record: Record = {"epoch": self.trainer.epoch, "lr": self.trainer.lr, "train_loss": loss}
@@ -214,6 +220,13 @@ class _Loop:
             folder.write_log(self.config.run_dir, self.history)
         return record
 
+    def _record_steps(self) -> None:
+        """Hands the steps that were checked to TensorBoard."""
+        for step in self.trainer.take_checked():
+            if self.team.leads:
+                numbers = {"step_loss": step.loss, "step_gradient_norm": step.gradient_norm}
+                self.board.add_step(step.number, {**numbers, "step_lr": step.lr})
+
     def _stops(self) -> bool:
         """Whether a signal has come, to any process of the team."""
         signal = self.team.agree(self.stop.signal)
@@ -224,6 +237,7 @@ class _Loop:
     def _after_step(self) -> bool:
         """Saves where it is time to, or where a signal has come; then True stops the epoch."""
         every = self.config.train.save_every
+        self._record_steps()
         stops = self._stops()
         if stops or (every and self.trainer.steps_done % every == 0):
             self._save_last()

@@ -63,6 +63,15 @@ class _Step(NamedTuple):
     indices: Tensor
 
 
+class CheckedStep(NamedTuple):
+    """The numbers of a step that was finite, as the host read them."""
+
+    number: int  # over all epochs, from 1
+    loss: float
+    gradient_norm: float
+    lr: float
+
+
 class Trainer:
     """Trains a model on a split; can stop after any step and resume there, bit for bit.
 
@@ -135,6 +144,7 @@ class Trainer:
         self.epoch = 0
         self._losses: list[Tensor] = []  # of the steps of this epoch, times their volumes
         self._unseen: list[_Step] = []
+        self._checked: list[CheckedStep] = []
         self._last_finite = math.nan
 
     @property
@@ -152,6 +162,14 @@ class Trainer:
     def model_to_keep(self) -> nn.Module:
         """The model that is validated and kept: the averaged one if there is one."""
         return self.averaged.module if self.averaged else self.model
+
+    def take_checked(self) -> list[CheckedStep]:
+        """The steps of this epoch that the host has checked since the last call.
+
+        To ask for them waits for nothing: on a GPU they come every 50 steps.
+        """
+        taken, self._checked = self._checked, []
+        return taken
 
     def train_epoch(
         self, after_step: Callable[[], bool] = lambda: False, *, progress: bool = False
@@ -175,6 +193,7 @@ class Trainer:
             for chosen in batches(len(self.split), self.batch_size, generator)
         ]
         done = len(self._losses)
+        self._checked = []
         with tqdm(
             total=len(order),
             initial=done,
@@ -275,6 +294,8 @@ class Trainer:
                     indices=step.indices.tolist(),
                 )
             self._last_finite = loss
+            before = self.epoch * -(-len(self.split) // self.batch_size)
+            self._checked.append(CheckedStep(before + step.number, loss, norm, step.lr))
         self._unseen.clear()
 
     def state_dict(self) -> dict[str, Any]:

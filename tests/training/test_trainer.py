@@ -14,6 +14,7 @@ from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
+from lmttm.training import trainer as trainer_module
 from lmttm.training.trainer import NotFinite, Trainer, shuffling
 from tests.conftest import TINY
 
@@ -367,3 +368,32 @@ def test_bf16_trains_in_bfloat16_and_keeps_fp32_weights(machine):
     assert {value.dtype for value in model.state_dict().values()} == {torch.float32}
     evaluate(model, split_of(3), batch_size=2)
     assert kinds[-1] == torch.float32
+
+
+@pytest.mark.parametrize("unseen", [False, True], ids=["each step", "together"])
+def test_the_numbers_of_each_step_are_handed_out_once(machine, unseen, monkeypatch):
+    """The host reads them where it checks the steps, and never waits for them otherwise."""
+    monkeypatch.setattr(trainer_module, "_CHECK_EVERY", 2)
+    model, _ = machine
+    trainer = trainer_of(model, split_of(10))  # 3 steps an epoch
+    trainer.skips_unseen = unseen
+    taken, counts = [], []
+
+    def after_step():
+        found = trainer.take_checked()
+        taken.extend(found)
+        counts.append(len(found))
+        return False
+
+    losses = [trainer.train_epoch(after_step)]
+    taken += trainer.take_checked()
+    losses.append(trainer.train_epoch(after_step))
+    taken += trainer.take_checked()
+    assert counts == ([0, 2, 0, 0, 2, 0] if unseen else [1] * 6)
+    assert [step.number for step in taken] == [1, 2, 3, 4, 5, 6]
+    assert [step.lr for step in taken] == [0.01 / (step + 1) for step in range(6)]
+    for epoch, loss in enumerate(losses):
+        parts = [step.loss for step in taken[3 * epoch : 3 * epoch + 3]]
+        assert np.dot(parts, [4, 4, 2]) / 10 == pytest.approx(loss, rel=1e-5)
+    assert all(step.gradient_norm > 0 for step in taken)
+    assert trainer.take_checked() == []
