@@ -375,8 +375,8 @@ def test_the_numbers_of_each_step_are_handed_out_once(machine, unseen, monkeypat
     """The host reads them where it checks the steps, and never waits for them otherwise."""
     monkeypatch.setattr(trainer_module, "_CHECK_EVERY", 2)
     model, _ = machine
-    trainer = trainer_of(model, split_of(10))  # 3 steps an epoch
-    trainer.skips_unseen = unseen
+    optimizer = torch.optim.AdamW(model.parameters(), fused=unseen)
+    trainer = trainer_of(model, split_of(10), optimizer=optimizer)  # 3 steps an epoch
     taken, counts = [], []
 
     def after_step():
