@@ -1,7 +1,7 @@
 """The report of a run: one HTML file that opens from disk."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,9 +9,11 @@ from lmttm.config.kinds import METRICS
 from lmttm.report import page, sheet
 from lmttm.report.curves import curves
 from lmttm.report.published import published
-from lmttm.report.score_figure import scores as draw_scores
 from lmttm.report.sentences import percent
 from lmttm.report.style import to_svg
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BUDGET = 3_000_000  # characters of volumes: the whole file stays under 5 MB
 
@@ -37,7 +39,7 @@ def report_page(
     limits: Sequence[str],
     commands: Sequence[str],
     comparable: bool,
-    threshold: float | None = None,
+    score_figure: "Figure",
 ) -> str:
     """Builds the report.
 
@@ -55,19 +57,11 @@ def report_page(
         limits: What the scores do not show, as sentences.
         commands: What repeats the run.
         comparable: Whether the published scores are of the same split and size.
-        threshold: Of the operating point in the figure; None for the larger probability.
+        score_figure: The picture of the scores.
 
     Returns:
         HTML that needs nothing else.
     """
-    figure = draw_scores(
-        labels,
-        probabilities,
-        class_names,
-        title=title,
-        threshold=threshold,
-        intervals=scores.get("interval"),
-    )
     shown = _Volumes(labels, probabilities, images, class_names, volume_names)
     wrong = shown.add(sheet.most_wrong(labels, probabilities))
     typical = shown.add(sheet.most_typical(labels, probabilities, 2 if len(class_names) < 5 else 1))
@@ -89,7 +83,7 @@ def report_page(
             }
             for index, name in enumerate(class_names)
         ],
-        score_figure=page.markup(to_svg(figure, f"{title}: scores")),
+        score_figure=page.markup(to_svg(score_figure, f"{title}: scores")),
         curve_figure=page.markup(drawn),
         published=rows,
         published_note=note,

@@ -36,10 +36,12 @@ def short(name: str) -> str:
 def to_png(figure: "Figure") -> bytes:
     """A figure as the content of a PNG file.
 
-    It keeps its size: cut tightly, as `savefig` can, it would be drawn twice.
+    It keeps its size: cut tightly, as `savefig` can, it would be drawn twice. And it keeps its
+    layout, which takes as long as the drawing, for an SVG of the same figure.
     """
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=150)
+    figure.set_layout_engine("none")
     return content.getvalue()
 
 

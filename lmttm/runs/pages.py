@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmttm.config.schema import Config
 from lmttm.config.shape import in_words
@@ -14,6 +14,9 @@ from lmttm.runs.external import SPLIT as EXTERNAL
 from lmttm.runs.folder import CONFIG, LOG
 from lmttm.runs.results import Scores
 from lmttm.storage import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _LIMITS = (
     "The scores are of one split of one data set. Scans of another hospital, device or protocol "
@@ -31,6 +34,7 @@ def report(
     members: Sequence[Checkpoint],
     names: Sequence[str],
     output_dir: Path,
+    score_figure: "Figure",
 ) -> str:
     """Builds report.html.
 
@@ -41,6 +45,7 @@ def report(
         names: The names of their runs.
         output_dir: The folder that their runs lie in now; one that does not lie there is a
             shipped model.
+        score_figure: The picture of the scores, which `results.write_scores` has drawn.
 
     Returns:
         HTML.
@@ -62,7 +67,7 @@ def report(
         limits=_LIMITS,
         commands=_commands(output_dir, names, scores.metrics),
         comparable=split.name == "test" and config.size == 28,
-        threshold=scores.threshold["value"] if scores.threshold else None,
+        score_figure=score_figure,
     )
 
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from lmttm.report.style import save, to_png
 from lmttm.report.tensorboard import TensorBoard
 from lmttm.runs.predictor import Prediction
 from lmttm.storage import printable, write_bytes, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,12 @@ class Exported:
     num_volumes: int
 
 
-def write_scores(folder: Path, scores: Scores, split: Split) -> None:
-    """Writes metrics.json, predictions.csv, scores.png and wrong.png, and TensorBoard's."""
+def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
+    """Writes metrics.json, predictions.csv, scores.png and wrong.png, and TensorBoard's.
+
+    Returns:
+        The picture of the scores, for the report.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     labels, probabilities = scores.labels, scores.probabilities
     predictions = metrics.predict(probabilities).tolist()
@@ -186,6 +193,7 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> None:
             png = to_png(figure)
             write_bytes(folder / f"{name}.png", png)
             board.add_picture(f"{split.name}/{name}", png)
+    return pictures["scores"]
 
 
 def _write_beside(folder: Path, scores: Scores) -> None:

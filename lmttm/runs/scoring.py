@@ -103,7 +103,8 @@ def _written(
         calibrated=calibrated,
         threshold=at_cut,
     )
-    results.write_scores(folder, scores, chosen)
-    page = pages.report(scores, dataset, run.members, run.names, Path(run.user.output_dir))
+    figure = results.write_scores(folder, scores, chosen)
+    place = Path(run.user.output_dir)
+    page = pages.report(scores, dataset, run.members, run.names, place, figure)
     write_text(folder / "report.html", page)
     return scores

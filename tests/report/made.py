@@ -5,6 +5,7 @@ import numpy as np
 from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import Explanation
 from lmttm.report.explain_page import ExplainedVolume
+from lmttm.report.score_figure import scores as draw_scores
 
 HOSTILE = '<img src=x onerror="alert(1)">&{{7*7}}</script>'
 CLASSES = ("normal", HOSTILE)
@@ -43,6 +44,7 @@ def report_values(num_classes=2, volumes=40, edge=28, dataset="AdrenalMNIST3D"):
         "interval": {"acc": [0.1, 0.9], "auc": [0.2, 0.8]},
         "ece": 0.05,
     }
+    names = [*CLASSES, *(f"class {c}" for c in range(2, num_classes))]
     record = {"train_loss": 1.0, "val_loss": 1.0, "val_auc": 0.5, "val_acc": 0.5, "lr": 1e-3}
     return {
         "title": "some run",
@@ -53,9 +55,10 @@ def report_values(num_classes=2, volumes=40, edge=28, dataset="AdrenalMNIST3D"):
         "labels": labels,
         "probabilities": probabilities,
         "images": rng.integers(0, 256, (volumes, edge, edge, edge), dtype=np.uint8),
-        "class_names": [*CLASSES, *(f"class {c}" for c in range(2, num_classes))],
+        "class_names": names,
         "volume_names": [f"{HOSTILE} {index}" for index in range(volumes)],
         "limits": ["one split"],
         "commands": ["python predict.py x.json"],
         "comparable": True,
+        "score_figure": draw_scores(labels, probabilities, names, title="some run"),
     }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from lmttm.config.files import load_config
 from lmttm.data import phantoms
@@ -42,7 +43,7 @@ def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, 
     for name in names:
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").touch()
-    html = pages.report(scores, dataset, members, names, tmp_path)
+    html = pages.report(scores, dataset, members, names, tmp_path, Figure())
     for text in (
         *("8 train, 4 val, 6 test", "lmttm, 4 x 2 memory tokens, dim 16", "All 4 volumes"),
         *(
@@ -59,6 +60,6 @@ def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, 
     assert ("best validation AUC" in html) == (keep == "best")
     assert ("mean of 2 runs" in html) == ("--runs one two" in html) == (len(names) == 2)
     assert html.count(f"python train.py {tmp_path}") == len(names)
-    shipped = pages.report(scores, dataset, members[:1], ["shipped"], tmp_path)
+    shipped = pages.report(scores, dataset, members[:1], ["shipped"], tmp_path, Figure())
     assert "python predict.py shipped --split val" in shipped
     assert "python train.py" not in shipped
