@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from lmttm.config.files import load_config
@@ -38,17 +39,20 @@ def _own_cache(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _plain_pictures(request, monkeypatch):
-    """Pictures are drawn without their layout, which takes seconds; tests/report sees all of it."""
-    if "report" in request.path.parts:
+def _blank_pictures(request, monkeypatch):
+    """Pictures are made but not drawn, which takes seconds for each run that is scored.
+
+    Those in tests/report, and of tests marked `pictures`, are.
+    """
+    if "report" in request.path.parts or request.node.get_closest_marker("pictures"):
         return
     from matplotlib.figure import Figure
 
-    real = Figure.savefig
-
-    def savefig(figure, *arguments, **settings):
-        figure.set_layout_engine("none")
-        return real(figure, *arguments, **settings | {"dpi": 40, "bbox_inches": None})
+    def savefig(figure, file, *, format, **settings):
+        if format == "svg":
+            file.write('<svg viewBox="0 0 1 1"></svg>')
+        else:
+            Image.new("RGB", (1, 1)).save(file, format=format)
 
     monkeypatch.setattr(Figure, "savefig", savefig)
 

@@ -151,6 +151,7 @@ def test_a_blanked_unit_is_the_machine_with_zeros_in_its_place():
     )
 
 
+@pytest.mark.pictures
 def test_the_command_writes_a_picture_and_an_animation(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(phantoms, "SPLITS", {"train": 32, "val": 20, "test": 20})
     argv = ["demo.json", *TINY, f"output_dir={tmp_path}", "device=cpu"]
@@ -160,7 +161,7 @@ def test_the_command_writes_a_picture_and_an_animation(tmp_path, monkeypatch, ca
     with Image.open(folder / "test-12.gif") as animation:
         assert animation.n_frames == 28
     with Image.open(folder / "test-12.png") as picture:
-        assert min(picture.size) > 300  # drawn small: see tests/conftest.py
+        assert min(picture.size) > 300
     np.save(tmp_path / "mine.npy", np.full((30, 30, 30), 9, np.uint8))
     assert script.main([*argv, "--input", str(tmp_path / "mine.npy")]) == 0
     assert (folder / "mine.png").is_file()

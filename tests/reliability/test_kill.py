@@ -34,7 +34,7 @@ def same_run(first, second):
     assert a == b
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(kills, command, start, whole, tmp_path):
     """SIGKILL, while it starts, trains, validates or writes; then --resume, again and again."""
     rng = random.Random(kills)
@@ -66,7 +66,9 @@ def test_killed_at_random_moments(kills, command, start, whole, tmp_path):
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_finishes_the_step_and_says_how_to_go_on(number, command, start, whole, tmp_path):
     folder = tmp_path / "stopped"
     stopped = start([*command, "train.name=stopped"])

@@ -67,7 +67,14 @@ def test_an_unknown_name_lists_those_there_are():
         lmttm.open_run("brain_28")
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+# A whole official test split takes its time; the phantoms' is quick.
+SCORED = [
+    pytest.param(name, marks=() if name.startswith("phantom") else pytest.mark.slow)
+    for name in SHIPPED
+]
+
+
+@pytest.mark.parametrize("name", SCORED)
 def test_shipped_weights_have_their_scores(name, request, tmp_path):
     """The scores in a card must be those of the weights beside it."""
     overrides = [f"output_dir={tmp_path}", "device=cpu"]

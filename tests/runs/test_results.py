@@ -30,6 +30,7 @@ def scored():
     return scores, Split("val", images, torch.from_numpy(labels))
 
 
+@pytest.mark.pictures
 def test_scores_become_metrics_predictions_and_pictures(scored, tmp_path):
     scores, split = scored
     folder = tmp_path / "run" / "val"
@@ -76,6 +77,7 @@ def test_answers_become_two_tables(tmp_path):
     assert (row["path"], row["prediction"], row[CLASSES[1]]) == ("a, b.nii", CLASSES[1], "0.75")
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize(("label", "title"), [(0, "label normal, "), (None, "")])
 @pytest.mark.parametrize("placed", [True, False])
 def test_an_explanation_becomes_a_page_pictures_and_a_heat_map(tmp_path, label, title, placed):

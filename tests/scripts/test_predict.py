@@ -59,6 +59,7 @@ def test_predict_on_a_damaged_checkpoint(run_dir, arguments, capsys, damage):
     assert not (run_dir / "test").exists()
 
 
+@pytest.mark.pictures
 def test_pictures_are_written(run_dir, arguments):
     assert predict.main(arguments) == 0
     for name in ("curves.png", "test/scores.png", "test/wrong.png"):

@@ -49,6 +49,7 @@ def test_the_cache_is_removed_by_one_command(prepare, scans, tmp_path, capsys):
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.pictures
 def test_scans_are_shown_before_training(prepare, scans, tmp_path, capsys):
     picture = tmp_path / "sheet.png"
     paths = [str(tmp_path / "1.nii"), str(tmp_path / "lost.nii")]

@@ -54,7 +54,7 @@ def test_a_sweep_writes_its_tables(small, tmp_path, capsys):
     for units in ("2", "4"):
         aucs = [float(row["val_auc"]) for row in rows if row["model.num_blocks"] == units]
         assert f"{np.mean(aucs):.3f} ± {np.std(aucs, ddof=1):.3f}" in table
-    assert (folder / "results.png").stat().st_size > 2000
+    assert (folder / "results.png").is_file()
     assert "4 trials, 0 of them finished" in capsys.readouterr().out
 
 
@@ -288,7 +288,8 @@ def test_a_missing_sweep_names_those_there_are():
         find_sweep("nothing.json")
 
 
-@pytest.mark.parametrize("threads", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow  # a minute, nearly all of which is the start of Ray
+@pytest.mark.parametrize("threads", ["1", "2"])
 def test_a_sweep_on_ray_gives_the_same_numbers(threads, small, tmp_path, monkeypatch):
     """A local cluster of two workers, found by Ray's environment variable, does the trials.
 
