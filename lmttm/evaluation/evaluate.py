@@ -25,7 +25,7 @@ def evaluate(
         split: The split, on the model's device.
         batch_size: Volumes at a time; without influence on the result.
         flips: Sets of axes of a batch `(b c D H W)`; the logits are averaged over the
-            volumes mirrored along each set. See `lmttm.augment.all_flips`.
+            volumes mirrored along each set. See `lmttm.data.augment.all_flips`.
         progress: Whether a progress bar is shown.
 
     Returns:

@@ -1,0 +1,284 @@
+"""Numbers in the documents, computed anew from the raw numbers in results/ and from the models."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmttm.config.files import load_config
+from lmttm.config.kinds import DATASETS, PHANTOM
+from lmttm.evaluation.comparison import over_folds, over_seeds
+from lmttm.report.published import published
+from lmttm.sweeps.plan import cost, find_sweep, load_sweep, make_trials
+from lmttm.sweeps.reproduce import rows
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "results"
+README, ACCURACY, ABLATIONS, PERFORMANCE = (
+    (ROOT / name).read_text()
+    for name in ("README.md", "docs/accuracy.md", "docs/ablations.md", "docs/performance.md")
+)
+
+
+def seeds_of(folder):
+    paths = [p for p in sorted((RESULTS / folder).glob("*/metrics.json")) if p.parts[-2].isdigit()]
+    if paths:
+        return [json.loads(path.read_text()) for path in paths]
+    lines = (RESULTS / folder / "seeds.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def value(row, key):
+    """A score of a run: a key of metrics.json, or sensitivity, specificity, validation AUC."""
+    if key in ("specificity", "sensitivity"):
+        return row["per_class"]["recall"][key == "sensitivity"]
+    return row["validation"]["val_auc"] if key == "validation" else row[key]
+
+
+def shown(found, key):
+    values = [value(row, key) for row in found]
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+
+
+def cells(document, first):
+    """The cells of the line of a table that begins so; the line must be the only one."""
+    (line,) = [line for line in document.splitlines() if line.startswith(f"| {first} |")]
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+@pytest.mark.parametrize(
+    ("folder", "count"),
+    [
+        ("adrenalmnist3d", 5),
+        ("adrenalmnist3d_ttm", 5),
+        ("adrenalmnist3d_size64", 5),
+        ("forest/28_test", 5),
+        ("forest/64_test", 5),
+    ],
+)
+def test_means_in_the_documents_are_those_of_the_raw_numbers(folder, count):
+    """Guards against a table whose numbers nobody can find."""
+    found = seeds_of(folder)
+    assert len(found) == count
+    for key in ("acc", "auc"):
+        assert shown(found, key) in README
+        assert shown(found, key) in ACCURACY
+
+
+def test_the_readme_has_every_measured_row():
+    lines = {
+        "adrenalmnist3d": "recipe",
+        "adrenalmnist3d_ttm": "TTM with the recipe",
+        "resnet3d": "3D ResNet-18 with the recipe",
+        "base": "published hyper-parameters",
+        "vesselmnist3d": "the same recipe, unchanged",
+        "adrenalmnist3d_size64": "AdrenalMNIST3D, the same recipe",
+    }
+    assert lines.keys() == rows().keys()
+    for folder, first in lines.items():
+        found = seeds_of(folder)
+        got = [cell.strip("*") for cell in cells(README, first)[:3]]
+        assert got == [shown(found, "acc"), shown(found, "auc"), str(len(found))], first
+    for folder, first in (("28_test", "random forest"), ("64_test", "random forest")):
+        found = seeds_of(f"forest/{folder}")
+        assert f"| {shown(found, 'acc')} | {shown(found, 'auc')} | 5 | < 1 |" in README, first
+
+
+@pytest.mark.parametrize("folder", ["adrenalmnist3d", "adrenalmnist3d_size64"])
+def test_ensembles_have_their_scores_and_intervals(folder):
+    found = json.loads((RESULTS / folder / "ensemble" / "metrics.json").read_text())
+    for key in ("acc", "auc"):
+        low, high = found["interval"][key]
+        text = f"{found[key]:.3f} ({low:.3f} to {high:.3f})"
+        assert text in README
+        assert text in ACCURACY
+
+
+def test_the_two_sizes_side_by_side():
+    runs = [seeds_of(name) for name in ("adrenalmnist3d", "adrenalmnist3d_size64")]
+    names = {
+        "ACC": "acc",
+        "AUC": "auc",
+        "balanced ACC": "balanced_acc",
+        "sensitivity (hyperplasia)": "sensitivity",
+        "specificity": "specificity",
+        "expected calibration error": "ece",
+        "validation AUC (98 volumes, without flips)": "validation",
+    }
+    table = ACCURACY.split("## Other networks")[0]
+    for name, key in names.items():
+        assert cells(table, name) == [shown(found, key) for found in runs], name
+    auc, acc = (
+        np.subtract(*[np.mean([r[key] for r in found]) for found in reversed(runs)])
+        for key in ("auc", "acc")
+    )
+    assert f"gained {auc:.3f} of AUC and {acc:.3f} of ACC" in ACCURACY
+
+
+def test_other_networks_side_by_side():
+    names = ["adrenalmnist3d", "adrenalmnist3d_ttm", "resnet3d", "base"]
+    runs = [seeds_of(name) for name in names]
+    forest = seeds_of("forest/28_test")
+    table = ACCURACY.split("## Other networks")[1].split("## Five-fold")[0]
+    for name, key in {"ACC": "acc", "AUC": "auc"}.items():
+        assert cells(table, name) == [shown(found, key) for found in [*runs, forest]]
+    for name, key in {
+        "balanced ACC": "balanced_acc",
+        "sensitivity": "sensitivity",
+        "specificity": "specificity",
+        "expected calibration error": "ece",
+        "validation AUC": "validation",
+    }.items():
+        assert cells(table, name)[:4] == [shown(found, key) for found in runs], name
+    reach = [found[0]["interval"]["auc"] for found in runs]
+    assert cells(table, "95 % interval over volumes, first seed")[:4] == [
+        f"{low:.3f} to {high:.3f}" for low, high in reach
+    ]
+    pairs = zip(runs[0], runs[1], strict=True)
+    found = over_seeds([ttm["auc"] - lmttm["auc"] for lmttm, ttm in pairs])
+    text = " ".join(table.split())
+    assert f"AUC {found.mean:+.3f} (95 % interval over seeds only {found})" in text
+    assert f"{found.mean:+.3f} of test AUC, {found}" in " ".join(ABLATIONS.split())
+
+
+def two_digits(number):
+    return f"{number:#.2g}".removesuffix(".")
+
+
+def test_parameters_and_arithmetic_of_the_networks():
+    """The same numbers stand in accuracy.md and performance.md."""
+    costs = [
+        cost(load_config(name, overrides))
+        for name, overrides in [
+            ("adrenalmnist3d.json", []),
+            ("adrenalmnist3d.json", ["model.model=ttm"]),
+            ("resnet3d.json", []),
+            ("base.json", []),
+        ]
+    ]
+    numbers = [f"{two_digits(count / 1e6)} M, {two_digits(gflop)}" for count, gflop in costs]
+    assert cells(ACCURACY, "parameters, GFLOP a volume")[:4] == numbers
+    plain = cost(load_config("base.json", ["fast=false"]))[1]
+    fast = costs[3][1]
+    assert cells(PERFORMANCE, "GFLOP of one volume's forward pass")[:2] == [
+        f"{plain:.2f}",
+        f"{fast:.2f}",
+    ]
+    assert f"`base.json`: P = {costs[3][0] / 1e6:.2f} M, F = {fast:.2f}" in PERFORMANCE
+    recipe = f"P = {costs[0][0] / 1e6:.3f} M, F = {costs[0][1]:.3f}"
+    assert f"`adrenalmnist3d.json`: {recipe}" in PERFORMANCE
+
+
+def test_variants_of_the_ablation_have_these_parameters_and_this_arithmetic():
+    sweep = load_sweep(find_sweep("what_helps.json"))
+    seen = {}
+    for trial in make_trials(sweep, [], "runs"):
+        (label,) = trial.labels.values()
+        if label not in seen:
+            seen[label] = cost(trial.config)
+    for table in (ABLATIONS.split("## Phantoms")[0], ABLATIONS.split("## Phantoms")[1]):
+        for label, (parameters, gflop) in seen.items():
+            lines = [line for line in table.splitlines() if line.startswith(f"| {label} | 5 |")]
+            got = [cell.strip() for cell in lines[0].strip("|").split("|")][-3:-1]
+            assert got == [str(parameters), f"{round(gflop, 4):.3f}"], label
+
+
+def test_differences_of_the_ablation_are_those_of_the_means():
+    """Both were rounded, so a difference may be off by one in the last digit."""
+    for table in (ABLATIONS.split("## Phantoms")[0], ABLATIONS.split("## Phantoms")[1]):
+        head, *_ = [line for line in table.splitlines() if line.startswith("| variant | runs")]
+        columns = [cell.strip() for cell in head.strip("|").split("|")]
+        means = {}
+        for line in table.splitlines():
+            row = [cell.strip(" *") for cell in line.strip("|").split("|")]
+            if len(row) == len(columns) and row[1] == "5":
+                means[row[0]] = {
+                    name: float(cell.split()[0])
+                    for name, cell in zip(columns[2:], row[2:], strict=True)
+                }
+        assert len(means) == 9
+        score, compared = "", 0
+        for line in table.splitlines():
+            if found := re.search(r"difference in (\w+)", line):
+                score = found[1]
+            row = [cell.strip() for cell in line.strip("|").split("|")]
+            if len(row) == 5 and row[1] == "LMTTM":
+                difference = means[row[0]][score] - means["LMTTM"][score]
+                assert float(row[2]) == pytest.approx(difference, abs=0.0016), row
+                low, high = map(float, row[3].split(" to "))
+                assert (low + high) / 2 == pytest.approx(float(row[2]), abs=0.0011), row
+                assert low < 0 < high
+                compared += 1
+        assert compared in (8, 16)
+
+
+def test_means_of_folds_are_those_of_the_folds_beside_them():
+    found = 0
+    for document in (ACCURACY, PERFORMANCE):
+        for mean, folds in re.findall(
+            r"\| (0\.\d{3,4}) \| ((?:\.\d{3} |- ){4}(?:\.\d{3}|-)) \|", document
+        ):
+            values = [float(text) for text in folds.split() if text != "-"]
+            assert np.mean(values) == pytest.approx(float(mean), abs=0.0011), folds
+            found += 1
+    assert found == 17
+
+
+def test_the_step_of_the_folds_has_its_interval():
+    lines = [cells(ACCURACY, name) for name in ("the recipe (72 epochs)", LARGE)]
+    small, large = ([float(text) for text in line[1].split()] for line in lines)
+    found = over_folds(np.subtract(large, small).tolist(), 5)
+    text = f"{found.mean:+.3f} ± {(found.high - found.low) / 2:.3f} of AUC in the mean"
+    assert text in " ".join(ACCURACY.split())
+
+
+LARGE = "`size=64 model.patch_size=7 augment.shift=4`"
+
+
+def test_published_numbers_are_the_papers():
+    for name in DATASETS:
+        if name == PHANTOM:
+            continue
+        (ttm, lmttm) = published(name)[-2:]
+        texts = [f"{acc:.3f} / {auc:.3f}".replace("0.", ".") for _, auc, acc in (lmttm, ttm)]
+        assert cells(README, name)[:2] == texts, name
+
+
+@pytest.mark.parametrize("name", rows())
+def test_scores_are_of_the_weights_that_the_run_kept(name):
+    """Guards against a run that was scored two epochs before its end, as one was."""
+    row = rows()[name]
+    config = load_config(row.config, list(row.overrides))
+    for scores in seeds_of(name):
+        assert scores["epoch"] == scores["validation"]["epoch"]
+        if config.train.keep == "last":
+            assert scores["epoch"] == config.train.epoch
+
+
+def test_the_forest_on_validation():
+    found = seeds_of("forest/28_val")
+    mean = {key: np.mean([row[key] for row in found]) for key in ("acc", "auc")}
+    text = " ".join(ACCURACY.split())
+    assert f"has ACC {mean['acc']:.3f} and AUC {mean['auc']:.3f} on validation" in text
+
+
+def test_the_first_recipe():
+    found = seeds_of("adrenalmnist3d_24epochs")
+    text = " ".join(ACCURACY.split())
+    assert (
+        f"ACC {shown(found, 'acc')}, AUC {shown(found, 'auc')}, sensitivity "
+        f"{shown(found, 'sensitivity')}, specificity {shown(found, 'specificity')}"
+    ) in text
+
+
+def test_seeds_with_the_same_accuracy_have_four_confusion_matrices():
+    """Guards against "their confusion matrices differ": of these five, two are the same."""
+    found = seeds_of("adrenalmnist3d_size64")
+    assert len({row["acc"] for row in found}) == 1
+    matrices = [str(row["confusion_matrix"]) for row in found]
+    assert matrices[0] == matrices[3]
+    assert len(set(matrices)) == 4
