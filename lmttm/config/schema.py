@@ -55,6 +55,14 @@ def _path(value: Any, info: ValidationInfo) -> Any:
         raise ValueError(f"{info.field_name} {error}") from None
 
 
+def _start(value: Any) -> Any:
+    """Expands a path; empty for none."""
+    try:
+        return expanded(value) if isinstance(value, str) and value else value or ""
+    except ValueError as error:
+        raise ValueError(f"train.start_from {error}") from None
+
+
 def _dataset(value: Any, info: ValidationInfo) -> Any:
     known = {name.lower(): name for name in DATASETS}
     if str(value).lower() in known:
@@ -245,6 +253,11 @@ class TrainConfig(_Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = Field(
         "Train", description="the run's folder in output_dir"
+    )
+    start_from: Annotated[str, BeforeValidator(_start)] = Field(
+        "",
+        description="the folder of a trained run, or the name of shipped weights, whose weights "
+        "are taken over where they fit; empty: fresh weights",
     )
     epoch: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         20, description="passes over the training split"

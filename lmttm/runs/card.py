@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lmttm.config.kinds import DATASETS, METRICS, PHANTOM
+from lmttm.config.schema import Config
 from lmttm.config.shape import in_words
+from lmttm.report.volume_steps import volume_steps
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.storage import write_text
 
@@ -29,7 +31,9 @@ def preprocessing(checkpoint: Checkpoint, class_names: tuple[str, ...]) -> dict[
     return {
         "input": "volumes",
         "shape": ["batch", len(channels), *config.shape],
-        "axes": "batch, channel, D, H, W; from a scan in RAS orientation D, H, W = x, y, z",
+        "axes": "batch, channel, D, H, W",
+        "from_scan_to_bytes": volume_steps(config),
+        "volume": config.volume.model_dump(),
         "dtype": "float32",
         "channels": channels,
         "output": "logits; softmax gives one probability for each class",
@@ -72,9 +76,15 @@ def model_card(
         f"| data | {config.dataset_name}, {in_words(config.size)} voxels |",
         f"| classes | {', '.join(class_names)} |",
         f"| trained | {config.train.epoch} epochs at most, seed {config.seed}; the weights are "
-        f"those of epoch {checkpoint.epoch} |",
+        f"those of epoch {checkpoint.epoch}{_started(config)} |",
         f"| validation | AUC {_number(validation.get('val_auc'))}, "
         f"ACC {_number(validation.get('val_acc'))} |",
+        "",
+        "## From a scan to the model's input",
+        "",
+        *(f"- {name}: {text}." for name, text in volume_steps(config).items()),
+        "",
+        "`lmttm.load_volume(path, config)` does this, and so does every command.",
         "",
         "## Protocol",
         "",
@@ -110,12 +120,17 @@ def model_card(
         "## Limits",
         "",
         "The model knows only volumes like those of its training split: the same organ, cut out",
-        "the same way, at the same size. It gives an answer for any numbers, also for",
+        "the same way, at the same size. It gives an answer for any volume of numbers, also for",
         "one that holds nothing of the kind. Its probabilities are not calibrated unless the",
         "scores say so.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _started(config: Config) -> str:
+    """Where the training started, if not from fresh weights."""
+    return f"; started from {config.train.start_from}" if config.train.start_from else ""
 
 
 def _is_medmnist(dataset_name: str) -> bool:

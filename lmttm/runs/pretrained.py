@@ -79,9 +79,8 @@ def _without_places(config: Config, name: str) -> Config:
     """The configuration without what belongs to one machine."""
     fields = Config.model_fields
     places = {key: fields[key].default for key in ("root", "device", "output_dir", "cache")}
-    return config.model_copy(
-        update={**places, "train": config.train.model_copy(update={"name": name})}
-    )
+    train = {"name": name, "start_from": Path(config.train.start_from).name}
+    return config.model_copy(update={**places, "train": config.train.model_copy(update=train)})
 
 
 def load(folder: Path) -> Checkpoint:

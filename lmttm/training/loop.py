@@ -29,6 +29,7 @@ from lmttm.runs import checkpoint, folder
 from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
 from lmttm.runs.opening import open_run
 from lmttm.runs.run import Run
+from lmttm.runs.start import load_start, take_over
 from lmttm.storage import write_bytes
 from lmttm.training.checks import check
 from lmttm.training.distributed import Alone, joined
@@ -85,13 +86,17 @@ def _train(
     make_deterministic(config.seed)
     if team.leads:
         folder.check_folder(config.run_dir, may_exist=replace or resume)
+    start = load_start(config, resume=resume)
     config = folder.as_begun(config) if resume else config
     with team.one_first():
         dataset = load_dataset(config)
     config = settle_precision(settle(config, dataset), device)
     model = build_model(config)
+    taken = take_over(model, start, config.train.start_from) if start else None
     check(config, dataset, model)
     report(text.summary(config, dataset, model, device))
+    if taken:
+        report(taken.text)
 
     lock = folder.locked(config.run_dir) if team.leads else contextlib.nullcontext()
     with lock, enough_memory(config.batch_size):
@@ -99,6 +104,8 @@ def _train(
         last = team.from_leader(lambda: folder.latest(config, data) if resume else None)
         if team.leads:
             folder.start(config, resumed=last is not None)
+            if taken:
+                taken.write(config.run_dir)
         team.seed(config.seed)
         trainer = make_trainer(config, dataset.splits["train"], model.to(device), team)
         history = _restore(last, config, trainer) if last else []

@@ -43,3 +43,21 @@ def test_preprocessing_names_the_channels():
     found = preprocessing(checkpoint("distance=on"), CLASS_NAMES)
     assert found["shape"] == ["batch", 2, 28, 28, 28]
     assert "distance" in found["channels"][1]
+
+
+def test_the_preparation_of_scans_goes_along():
+    """Guards against an exported model whose users guess axes and window."""
+    saved = checkpoint("volume.axes=zyx", "volume.window=-160,240", "volume.intensity=hu")
+    found = preprocessing(saved, CLASS_NAMES)
+    assert found["volume"]["axes"] == "zyx"
+    assert found["volume"]["window"] == [-160, 240]
+    assert "D, H, W = z, y, x" in found["from_scan_to_bytes"]["orientation"]
+    card = model_card(saved, CLASS_NAMES, None)
+    for text in found["from_scan_to_bytes"].values():
+        assert text in card
+
+
+def test_the_card_says_where_the_training_started():
+    card = model_card(checkpoint("train.start_from=vesselmnist3d_28"), CLASS_NAMES, None)
+    assert "those of epoch 3; started from vesselmnist3d_28 |" in card
+    assert "started from" not in model_card(checkpoint(), CLASS_NAMES, None)
