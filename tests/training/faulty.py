@@ -16,6 +16,7 @@ import train
 from lmttm.errors import RunError
 from lmttm.training import loop
 from lmttm.training.trainer import Trainer
+from tests.training.worker import small_phantoms
 
 step = Trainer._step
 
@@ -45,11 +46,12 @@ def main(fault, mark, *argv):
             mark.touch()
             FAULTS[fault](trainer)
 
+    torch.set_num_threads(1)
     pictures = patch.multiple(loop, TensorBoard=MagicMock(), curves=MagicMock(), save=MagicMock())
-    with patch.object(Trainer, "_step", stepped), pictures:
+    data = patch.object(loop, "load_dataset", small_phantoms)
+    with patch.object(Trainer, "_step", stepped), pictures, data:
         return train.main(argv)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     sys.exit(main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]))

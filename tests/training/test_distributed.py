@@ -5,51 +5,23 @@ The processes are on the CPU (gloo). NCCL has not run: it needs GPUs.
 
 import json
 import os
-import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
+import train
 from lmttm.training.distributed import Alone, Team, joined
 from tests.conftest import TINY
+from tests.training import faulty
+from tests.training.team import ROOT, processes
 from tests.training.worker import CASES, run
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def environment(**more):
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
-
-
-def processes(size, *arguments):
-    """Exit codes and outputs of a team, without the launcher, which takes seconds to start."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    started = []
-    for rank in range(size):
-        env = environment(
-            RANK=str(rank),
-            LOCAL_RANK=str(rank),
-            WORLD_SIZE=str(size),
-            MASTER_ADDR="127.0.0.1",
-            MASTER_PORT=port,
-            TORCHELASTIC_RUN_ID="test",
-        )
-        command = [sys.executable, "-m", *map(str, arguments)]
-        pipe = subprocess.PIPE
-        started.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe))
-    outputs = [process.communicate(timeout=300) for process in started]
-    codes = [process.returncode for process in started]
-    return codes, [error.decode() for _, error in outputs], [out.decode() for out, _ in outputs]
 
 
 def team(size, root, jobs):
     """Runs jobs of `worker.py` in a team."""
-    codes, errors, _ = processes(size, "tests.training.worker", root, *jobs)
+    codes, errors = processes(size, root, run, root, jobs)
     assert codes == [0] * size, errors
 
 
@@ -81,7 +53,6 @@ RESUMED = "lmttm-bn"
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Folders of runs: `1`, `2`, `3` processes; `2to3`: stopped with 2, resumed with 3; ..."""
-    torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("runs")
     run(root, [*(f"1:{case}" for case in CASES), f"1to2:{RESUMED}:stop"])
     stopped = [f"{name}:{RESUMED}:stop" for name in ("2to1", "2to3")]
@@ -112,7 +83,7 @@ QUICK = [
     *TINY,
     "model.patch_size=14",
     "model.num_blocks=2",
-    "batch_size=64",
+    "batch_size=4",
     "train.stop_auc=0",
     "device=cpu",
 ]
@@ -130,7 +101,8 @@ def test_a_fault_of_one_process_ends_all_with_one_message(tmp_path, fault):
     """Guards against processes that wait for one that has gone, and a traceback from each."""
     code, message, left = ENDS[fault]
     run_args = ["demo.json", *QUICK, f"output_dir={tmp_path}"]
-    codes, errors, _ = processes(2, "tests.training.faulty", fault, tmp_path / "mark", *run_args)
+    mark = tmp_path / "mark"
+    codes, errors = processes(2, tmp_path, faulty.main, fault, mark, *run_args)
     assert codes == [code, code], errors
     lines = [line for error in errors for line in error.splitlines() if "WARNING" not in line]
     assert len(lines) == 1, lines
@@ -141,7 +113,7 @@ def test_a_fault_of_one_process_ends_all_with_one_message(tmp_path, fault):
 def test_an_input_that_all_refuse_is_reported_once(tmp_path):
     """Guards against as many messages as there are processes."""
     run_args = ["demo.json", f"output_dir={tmp_path}", "batch_size=1"]
-    codes, errors, _ = processes(2, "train", *run_args)
+    codes, errors = processes(2, tmp_path, train.main, run_args)
     assert codes == [2, 2]
     assert "".join(errors).count("batch_size must be at least the number of processes") == 1
     assert len("".join(errors).splitlines()) == 1
@@ -163,7 +135,7 @@ def test_the_launcher_restarts_a_team_that_lost_a_process(tmp_path):
     done = subprocess.run(
         [sys.executable, *launcher, *script, *run_args],
         cwd=ROOT,
-        env=environment(),
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -1,18 +1,18 @@
 """Trains the cases of `test_distributed.py` in float64: alone, or as one process of a team.
 
-python -m tests.training.worker ROOT JOB ..., where a job is `FOLDER:CASE`, `FOLDER:CASE:stop` (a
-signal comes to the last process amid the second epoch) or `FOLDER:CASE:resume`.
+A job is `FOLDER:CASE`, `FOLDER:CASE:stop` (a signal comes to the last process amid the second
+epoch) or `FOLDER:CASE:resume`.
 """
 
 import os
 import signal
-import sys
-from pathlib import Path
 from unittest.mock import MagicMock, patch
 
 import numpy as np
 import pytest
+import sklearn.metrics  # noqa: F401  # what a training imports late, once for all processes
 import torch
+import torch._dynamo
 
 from lmttm.config.files import load_config
 from lmttm.data import phantoms
@@ -74,6 +74,7 @@ def signal_at(steps):
 
 def run(root, jobs):
     """Runs jobs one after the other, each in a folder of its own."""
+    torch.set_num_threads(1)
     doubled = patch("lmttm.data.dataset._stack", lambda *args: _stack(*args).double())
     model = patch("lmttm.training.loop.build_model", lambda config: build_model(config).double())
     data = patch("lmttm.training.loop.load_dataset", small_phantoms)
@@ -90,8 +91,3 @@ def run(root, jobs):
                     train(config)
             else:
                 train(config, resume=mode == ["resume"])
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    run(Path(sys.argv[1]), sys.argv[2:])
