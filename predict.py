@@ -16,13 +16,13 @@ _OPTIONS = (
     ("axes", 0, "ORDER", "which axes of the patient become D, H, W, such as zyx"),
     ("centre", 3, "D,H,W", "of the region, in mm"),
     ("extent", 1, "MM", "edge of the region, in mm"),
-    ("window", 2, "LOW,HIGH", "intensities that become 0 and 1"),
+    ("window", 2, "LOW,HIGH", "intensities that become 0 and 255"),
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    parser = cli.parser("Scores the best checkpoint of a run on a whole split.", runs=True)
+    parser = cli.parser("Scores a run on a split, or classifies scans of your own.", runs=True)
     parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
     parser.add_argument(
         "--runs", nargs="+", metavar="RUN", help="average the probabilities of these runs"
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="of two classes: choose a threshold on the validation split and store it, by youden "
         "or such as sensitivity=0.9; with --input: use it",
     )
-    own = parser.add_argument_group("scans of your own (see the README)")
+    own = parser.add_argument_group("scans of your own (docs/your-data.md)")
     own.add_argument(
         "--data", metavar="FOLDER", help="score all scans of another labelled set (its tables)"
     )

@@ -13,24 +13,33 @@ from lmttm.errors import RunError, os_error_in_words
 from lmttm.process import keep_freed_memory, limit_threads
 
 
-def parser(description: str, *, runs: bool = False) -> argparse.ArgumentParser:
+def parser(
+    description: str, *, runs: bool = False, subject: str = "", others: str = ""
+) -> argparse.ArgumentParser:
     """A parser that takes a configuration and `key=value` overrides.
 
     Args:
         description: What the command does.
         runs: Whether the folder of a run may take the place of the configuration.
+        subject: What the first argument names; empty for a configuration, or a run.
+        others: What the other arguments are; empty for overrides alone.
     """
     result = argparse.ArgumentParser(
         description=description,
         epilog="config/base.json lists all keys with their defaults, docs/configuration.md says "
         "what each means.",
     )
-    subject = "a file of config/, such as base.json, or a path"
+    subject = subject or "a file of config/, such as base.json, or a path"
+    examples = "such as train.epoch=3 device=cpu"
     if runs:
         subject += "; or the folder of a run (runs/demo), or shipped weights (vesselmnist3d_28)"
+        examples = "such as device=cpu batch_size=8 output_dir=runs"
     result.add_argument("config", help=subject)
     result.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="such as train.epoch=3 device=cpu"
+        "overrides",
+        nargs="*",
+        metavar="SCAN or key=value" if others else "key=value",
+        help=others or examples,
     )
     return result
 

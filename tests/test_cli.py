@@ -53,6 +53,19 @@ def test_the_code_of_a_command_is_the_code_of_the_process():
     assert [outcome(lambda _, code=code: code) for code in (0, 1, 3)] == [0, 1, 3]
 
 
+def test_a_help_text_says_what_the_command_takes(capsys):
+    """Guards against `train.epoch=3` as the example of commands that do not train."""
+    for settings, told in [
+        ({}, ["a file of config/", "train.epoch=3"]),
+        ({"runs": True}, ["the folder of a run", "batch_size=8"]),
+        ({"subject": "a sweep", "others": "scans"}, ["a sweep", "SCAN or key=value", "scans"]),
+    ]:
+        cli.parser("Does something.", **settings).print_help()
+        out = capsys.readouterr().out
+        assert all(text in " ".join(out.split()) for text in told)
+        assert ("train.epoch" in out) == (not settings)
+
+
 def test_overrides_stand_anywhere_among_the_options():
     parser = cli.parser("Does something.")
     parser.add_argument("--split")

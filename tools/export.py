@@ -16,7 +16,7 @@ from lmttm import cli
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    parser = cli.parser("Exports the best checkpoint of a run, with a model card.", runs=True)
+    parser = cli.parser("Exports a run with its model card.", runs=True)
     parser.add_argument(
         "--weights", metavar="FOLDER", help="write safetensors there, as in weights/, instead"
     )

@@ -6,6 +6,7 @@ python tools/prepare.py CONFIG --clear               removes the cache of prepar
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +15,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a clone that 
 
 import lmttm
 from lmttm import cli
+from lmttm.config.paths import as_path
+from lmttm.config.schema import Config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    parser = cli.parser("Shows and checks scans before anybody trains.", runs=True)
+    parser = cli.parser(
+        "Shows and checks scans before anybody trains.",
+        runs=True,
+        others="scans or folders to show, and key=value texts such as volume.axes=zyx",
+    )
     parser.add_argument("--check", action="store_true", help="check the labelled set")
     parser.add_argument("--clear", action="store_true", help="remove the cache of prepared scans")
     parser.add_argument(
@@ -28,12 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    paths = [text for text in args.overrides if "=" not in text or Path(text).exists()]
+    paths = [text for text in args.overrides if "=" not in text or os.path.exists(text)]
     overrides = [text for text in args.overrides if text not in paths]
     if args.clear:
         from lmttm.data.cache import clear
 
-        config = lmttm.load_config(args.config, overrides)
+        config = _config(args, overrides)
         print(f"the cache is removed: {clear(config.cache) / 1e6:.0f} MB")
         return 0
     if args.check:
@@ -43,11 +50,18 @@ def _prepare(args: argparse.Namespace) -> int:
     return _show(args, overrides, paths)
 
 
+def _config(args: argparse.Namespace, overrides: list[str]) -> Config:
+    """That of a file, or that of a run, whose training has settled how scans are prepared."""
+    if args.config.endswith(".json"):
+        return lmttm.load_config(args.config, overrides)
+    return lmttm.open_run(args.config, overrides).config
+
+
 def _check(args: argparse.Namespace, overrides: list[str]) -> int:
     from lmttm.data.own import check_own
     from lmttm.report import text
 
-    findings, counts = check_own(lmttm.load_config(args.config, overrides))
+    findings, counts = check_own(_config(args, overrides))
     print(text.counts_table(counts))
     print(text.findings_table(findings.rows()))
     return 1 if findings.unreadable or findings.leaks else 0
@@ -57,10 +71,7 @@ def _show(args: argparse.Namespace, overrides: list[str], paths: list[str]) -> i
     from lmttm.data.preparation import prepare_all
     from lmttm.report import prepared, style
 
-    if Path(args.config).is_dir():
-        config = lmttm.open_run(args.config, overrides).config
-    else:
-        config = lmttm.load_config(args.config, overrides)
+    config = _config(args, overrides)
     volumes, notes, failures = prepare_all(paths, config)
     if not config.volume.settled:
         print("the window is each scan's own; a training settles one for all (volume.intensity)")
@@ -69,7 +80,7 @@ def _show(args: argparse.Namespace, overrides: list[str], paths: list[str]) -> i
     for message in failures.values():
         print(f"error: {message}", file=sys.stderr)
     if volumes:
-        style.save(Path(args.output), prepared.draw(volumes))
+        style.save(as_path(args.output), prepared.draw(volumes))
         print(f"written to {args.output}")
     return 1 if failures else 0
 

@@ -14,8 +14,8 @@ from lmttm import cli
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     parser = cli.parser(
-        "Runs every trial of a sweep and writes its tables. The file is looked up in "
-        "config/sweeps/; base=demo.json changes its base."
+        "Runs every trial of a sweep and writes its tables. base=demo.json changes its base.",
+        subject="a file of config/sweeps/, such as memory_size.json, or a path",
     )
     parser.add_argument("--test", action="store_true", help="score the test split as well")
     parser.add_argument(

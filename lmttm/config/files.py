@@ -22,6 +22,7 @@ from lmttm.errors import InputError
 
 __all__ = [
     "CONFIG_DIR",
+    "find_file",
     "load_config",
     "overridden_keys",
     "read_json",
@@ -54,7 +55,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         InputError: The file, one of its bases or an override cannot be used; the text names all
             faults.
     """
-    found = _find(path)
+    found = find_file(path, CONFIG_DIR, "configuration")
     document, dropped = _inherited(found)
     for override in overrides:
         _merge(document, parse_override(override))
@@ -93,13 +94,24 @@ def to_json(config: Config) -> str:
     return json.dumps(config.model_dump(), indent=2) + "\n"
 
 
-def _find(path: str | Path) -> Path:
+def find_file(path: str | Path, folder: Path, kind: str) -> Path:
+    """The file that somebody means.
+
+    Args:
+        path: A bare name, which means the shipped file of that name if there is one, or a path;
+            `./name` is the file in the working folder.
+        folder: Of the shipped files.
+        kind: What an error calls it, such as `configuration`.
+
+    Raises:
+        InputError: There is no such file.
+    """
     text = os.fspath(path)
     try:
         place = Path(expanded(text))
     except ValueError as error:
-        raise InputError(f"the path of a configuration {error}") from None
-    shipped = CONFIG_DIR / place.name
+        raise InputError(f"the path of a {kind} {error}") from None
+    shipped = folder / place.name
     if place.name == text and shipped.is_file():
         if place.is_file() and not place.samefile(shipped):
             log.warning(
@@ -110,8 +122,8 @@ def _find(path: str | Path) -> Path:
         return shipped
     if not place.is_file():
         what = "is a folder" if place.is_dir() else "does not exist"
-        names = ", ".join(sorted(file.name for file in CONFIG_DIR.glob("*.json")))
-        raise InputError(f"the configuration {text} {what}; shipped are {names}")
+        names = ", ".join(sorted(file.name for file in folder.glob("*.json")))
+        raise InputError(f"the {kind} {text} {what}; shipped are {names}")
     return place
 
 

@@ -275,7 +275,7 @@ def load_volume(path: str | Path, config: Config) -> NDArray[np.uint8]:
     Raises:
         InputError: The scan cannot be used.
     """
-    return volume_of(Path(path), geometry_of(config), intensity_of(config))[0]
+    return volume_of(as_path(path), geometry_of(config), intensity_of(config))[0]
 
 
 def prepare_all(

@@ -8,10 +8,12 @@ from 0, or words); optionally `split`, `patient`, and a place of the scan's own:
 import csv
 import io
 import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lmttm.config.paths import expanded
 from lmttm.errors import InputError, one_line
 
 ONE_TABLE = "data.csv"
@@ -148,7 +150,7 @@ def _entry(table: Path, place: str, row: dict[str, str], split: str) -> Entry:
         raise InputError(f"{place}: extent must be more than 0 mm, got {extent:g}")
     d, h, w = centre
     return Entry(
-        path=table.parent / Path(name).expanduser(),
+        path=_path(table, place, name),
         name=name,
         label=label,
         split=split or _SPELT.get(given, ""),
@@ -157,6 +159,17 @@ def _entry(table: Path, place: str, row: dict[str, str], split: str) -> Entry:
         centre=(d, h, w) if d is not None and h is not None and w is not None else None,
         extent=extent,
     )
+
+
+def _path(table: Path, place: str, name: str) -> Path:
+    """A path of a row, beside the table; with `~` and variables where no file is called so."""
+    plain = table.parent / name
+    if os.path.exists(plain):
+        return plain
+    try:
+        return table.parent / expanded(name)
+    except ValueError as error:
+        raise InputError(f"{place}: path {error}") from None
 
 
 def _number(place: str, column: str, text: str) -> float | None:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lmttm.config.files import validate
+from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
 from lmttm.config.volume import complete
 from lmttm.device import shapes_only
@@ -246,5 +247,5 @@ def load_run(run_dir: str | Path) -> tuple[Classifier, Config]:
     Raises:
         InputError: The run has no valid checkpoint.
     """
-    checkpoint = load(Path(run_dir) / BEST)
+    checkpoint = load(as_path(run_dir) / BEST)
     return checkpoint.build(), checkpoint.config

@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lmttm.config.files import CONFIG_DIR, load_config, read_json, sentences
+from lmttm.config.files import CONFIG_DIR, find_file, load_config, read_json, sentences
 from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
 from lmttm.data.sources import class_names
@@ -74,12 +74,7 @@ class Trial:
 
 def find_sweep(name: str) -> Path:
     """The file of a sweep: a bare name is looked up in `config/sweeps/`."""
-    shipped = SWEEP_DIR / name
-    path = shipped if len(Path(name).parts) == 1 and shipped.is_file() else Path(name)
-    if not path.is_file():
-        names = ", ".join(sorted(file.name for file in SWEEP_DIR.glob("*.json")))
-        raise InputError(f"there is no sweep {name}; config/sweeps/ holds {names}")
-    return path
+    return find_file(name, SWEEP_DIR, "sweep")
 
 
 def load_sweep(path: Path, base: str | None = None) -> Sweep:

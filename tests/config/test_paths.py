@@ -22,7 +22,7 @@ def test_home_and_variables_are_replaced(tmp_path):
     assert expanded("a~b/../c") == "a~b/../c"
 
 
-@pytest.mark.parametrize("key", ["root", "output_dir", "dataset_name"])
+@pytest.mark.parametrize("key", ["root", "output_dir", "dataset_name", "cache"])
 def test_every_path_key_is_expanded(key, tmp_path):
     """Guards against a folder that is really called `~`."""
     config = load_config("demo.json", [f"{key}=~/some/place"])
@@ -30,7 +30,7 @@ def test_every_path_key_is_expanded(key, tmp_path):
     assert getattr(load_config("demo.json", [f"{key}=$DATA/x"]), key) == "/data/x"
 
 
-@pytest.mark.parametrize("key", ["root", "output_dir", "dataset_name"])
+@pytest.mark.parametrize("key", ["root", "output_dir", "dataset_name", "cache"])
 @pytest.mark.parametrize(
     ("path", "rule"),
     [

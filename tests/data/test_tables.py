@@ -40,6 +40,20 @@ def test_paths_may_lead_anywhere(tmp_path):
     assert entries[1].path == tmp_path / "../b.nii"
 
 
+def test_paths_in_a_table_may_name_home_and_variables(tmp_path, monkeypatch):
+    """Guards against a file that is really called `~` or `$A`, and against losing one that is."""
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("SCANS", "/archive")
+    monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
+    (tmp_path / "a$b.nii").write_bytes(b"")
+    rows = ("~/a.nii", "$SCANS/b.nii", "a$b.nii")
+    entries = read(tmp_path, "path,label\n" + "".join(f"{row},1\n" for row in rows))
+    paths = [str(entry.path) for entry in entries]
+    assert paths == ["/home/me/a.nii", "/archive/b.nii", str(tmp_path / "a$b.nii")]
+    with pytest.raises(InputError, match="line 2: path must not name a variable that is not set"):
+        read(tmp_path, "path,label\n$NO_SUCH_VARIABLE/a.nii,1\n")
+
+
 def test_all_columns(tmp_path):
     (tmp_path / "data.csv").write_text(
         "path,label,split,patient,centre_d,centre_h,centre_w,extent\n"

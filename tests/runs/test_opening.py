@@ -25,6 +25,7 @@ def test_home_and_variables_are_expanded(trained, monkeypatch):
     monkeypatch.setenv("RUNS", str(trained.parent))
     expected = open_run(trained).folder
     assert open_run("~/demo").folder == expected
+    assert lmttm.load_run("~/demo")[1].train.name == "demo"
     assert open_run("$RUNS/demo").folder == expected
     with pytest.raises(lmttm.InputError, match="a variable that is not set, got NOWHERE"):
         open_run("$NOWHERE/demo")
@@ -39,6 +40,8 @@ def test_scans_may_be_named_by_home_and_variables(trained, monkeypatch, tmp_path
     answers = open_run(trained).predict(["~/scan.npy", tmp_path / "scan$1.npy"])
     assert [Path(row["path"]).name for row in answers.rows] == ["scan.npy", "scan$1.npy"]
     assert not answers.failures
+    config = open_run(trained).config
+    assert lmttm.load_volume("~/scan.npy", config).shape == (28, 28, 28)
 
 
 @pytest.mark.parametrize("path", ["x" * 300, "a\0b", ""])

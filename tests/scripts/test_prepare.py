@@ -50,6 +50,24 @@ def test_the_cache_is_removed_by_one_command(prepare, scans, tmp_path, capsys):
 
 
 @pytest.mark.pictures
+def test_scans_are_shown_as_shipped_weights_see_them(prepare, tmp_path, monkeypatch, capsys):
+    """Guards against a help text that offers runs and weights where only a folder worked."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.save(tmp_path / "scan.npy", np.arange(28**3, dtype=np.uint8).reshape(28, 28, 28))
+    words = ["phantommnist3d_28", "~/scan.npy", "--output", "~/sheet.png"]
+    assert prepare.main(words) == 0
+    assert "the window is each scan's own" not in capsys.readouterr().out
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_an_impossible_word_is_one_message(prepare, tmp_path, capsys):
+    """Guards against a traceback where a path is too long to be looked for."""
+    for words in ([f"root={'x' * 300}", "a.npy"], ["x" * 300]):
+        assert prepare.main(["demo.json", *words]) == 2
+        assert "each name in it 255" in capsys.readouterr().err
+
+
+@pytest.mark.pictures
 def test_scans_are_shown_before_training(prepare, scans, tmp_path, capsys):
     picture = tmp_path / "sheet.png"
     paths = [str(tmp_path / "1.nii"), str(tmp_path / "lost.nii")]

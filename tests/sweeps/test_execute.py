@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from lmttm.data import phantoms
-from lmttm.errors import InputError, RunError
+from lmttm.errors import RunError
 from lmttm.runs import checkpoint
 from lmttm.runs.run import Run
 from lmttm.sweeps import execute, plan
-from lmttm.sweeps.plan import find_sweep
 from lmttm.training.trainer import Trainer
 from tests.conftest import TINY
 from tools import sweep as script
@@ -280,12 +279,6 @@ def test_bad_sweeps_are_told_before_the_first_trial_starts(small, change, told, 
     assert told in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
-
-
-def test_a_missing_sweep_names_those_there_are():
-    assert script.main(["nothing.json"]) == 2
-    with pytest.raises(InputError, match=r"config/sweeps/ holds .*memory_size\.json"):
-        find_sweep("nothing.json")
 
 
 @pytest.mark.slow  # a minute, nearly all of which is the start of Ray

@@ -5,7 +5,16 @@ import itertools
 import pytest
 
 from lmttm.config.files import load_config
-from lmttm.sweeps.plan import SWEEP_DIR, Trial, cost, is_finished, load_sweep, make_trials
+from lmttm.errors import InputError
+from lmttm.sweeps.plan import (
+    SWEEP_DIR,
+    Trial,
+    cost,
+    find_sweep,
+    is_finished,
+    load_sweep,
+    make_trials,
+)
 
 SHIPPED = sorted(path.name for path in SWEEP_DIR.glob("*.json"))
 
@@ -13,6 +22,30 @@ SHIPPED = sorted(path.name for path in SWEEP_DIR.glob("*.json"))
 def test_the_sweeps_of_the_paper_are_shipped():
     named = "linked_vs_ttm memory_size tokenizer_noise memory_mode mdu units memory_start"
     assert {f"{name}.json" for name in f"{named} radius paper_table".split()} <= set(SHIPPED)
+
+
+def test_a_missing_sweep_names_those_there_are():
+    with pytest.raises(InputError, match=r"nothing.json does not exist; .*memory_size\.json"):
+        find_sweep("nothing.json")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0.json", "$NO_SUCH_VARIABLE.json", ""])
+def test_an_impossible_sweep_is_a_message(name):
+    """Guards against a traceback of the operating system's."""
+    with pytest.raises(InputError, match="the path of a sweep must"):
+        find_sweep(name)
+
+
+def test_a_sweep_is_found_where_its_name_says(tmp_path, monkeypatch, caplog):
+    """Guards against ./units.json that is silently the shipped one, and ~ that is no home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "units.json").write_text("{}")
+    assert find_sweep("~/units.json") == tmp_path / "units.json"
+    assert find_sweep("./units.json").samefile(tmp_path / "units.json")
+    assert caplog.text == ""
+    assert find_sweep("units.json") == SWEEP_DIR / "units.json"
+    assert "write ./units.json for that" in caplog.text
 
 
 @pytest.mark.parametrize("name", SHIPPED)
