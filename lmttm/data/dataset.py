@@ -1,7 +1,6 @@
 """Splits of labelled volumes, and the batches that a model takes of them."""
 
 import hashlib
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -13,8 +12,6 @@ from lmttm.config.schema import Config
 from lmttm.config.volume import VolumeConfig
 from lmttm.data.distance import signed_distance
 from lmttm.errors import InputError
-
-log = logging.getLogger("lmttm")
 
 
 @dataclass(frozen=True)

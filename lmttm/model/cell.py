@@ -1,12 +1,8 @@
 """One step of the machine: read, process, write."""
 
-import logging
-
 from torch import Tensor, nn
 
 from lmttm.model.memory import neighbours, next_unit, replace
-
-log = logging.getLogger("lmttm")
 
 
 class Cell(nn.Module):

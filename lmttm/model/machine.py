@@ -1,4 +1,4 @@
-"""The Linked Memory Token Turing Machine: one step, and the machine that repeats it.
+"""The Linked Memory Token Turing Machine: the loop over slabs.
 
 Algorithm::
 
@@ -10,8 +10,6 @@ Algorithm::
     logits = Linear(mean of O over steps and tokens)
 """
 
-import logging
-
 import torch
 from torch import Tensor, nn
 
@@ -21,8 +19,6 @@ from lmttm.model.fits import fits
 from lmttm.model.memory import InitialMemory
 from lmttm.model.tokenizer import Tokenizer
 from lmttm.model.trace import Classifier, Trace
-
-log = logging.getLogger("lmttm")
 
 
 class LMTTM(Classifier):
