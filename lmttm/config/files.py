@@ -26,6 +26,7 @@ __all__ = [
     "load_config",
     "overridden_keys",
     "read_json",
+    "resolved",
     "sentences",
     "to_json",
     "validate",
@@ -55,15 +56,24 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         InputError: The file, one of its bases or an override cannot be used; the text names all
             faults.
     """
-    found = find_file(path, CONFIG_DIR, "configuration")
-    document, dropped = _inherited(found)
-    for override in overrides:
-        _merge(document, parse_override(override))
-    config = validate(document, source=found.name)
+    config, dropped = resolved(path, overrides)
     if not (config.run_dir / "config.json").exists():  # once for a run, not for each command
         for sentence in dropped:
             log.warning("%s", sentence)
     return config
+
+
+def resolved(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Config, list[str]]:
+    """Loads a configuration as `load_config` does, without a warning.
+
+    Returns:
+        The configuration, and a sentence about each key that means nothing here.
+    """
+    found = find_file(path, CONFIG_DIR, "configuration")
+    document, dropped = _inherited(found)
+    for override in overrides:
+        _merge(document, parse_override(override))
+    return validate(document, source=found.name), dropped
 
 
 def validate(document: dict[str, Any], source: str) -> Config:

@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lmttm.config.files import CONFIG_DIR, find_file, load_config, read_json, sentences
+from lmttm.config.files import CONFIG_DIR, find_file, load_config, read_json, resolved, sentences
 from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
 from lmttm.data.sources import class_names
@@ -140,7 +140,7 @@ def make_trials(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0)
         name = "-".join(parts)
         texts += [f"output_dir={folder}", f"train.name={name}"]
         try:
-            config = load_config(sweep.base, texts)
+            config, _ = resolved(sweep.base, texts)
         except InputError as error:
             raise InputError(f"trial {name}: {error}") from None
         trials.append(Trial(name, labels, tuple(texts), config))
@@ -214,7 +214,7 @@ def _setting(key: str, value: Setting | Scalar) -> tuple[str, list[str]]:
 
 
 def _dataset(name: str, base: str, overrides: list[str]) -> tuple[str, list[str]]:
-    config = load_config(base, [*overrides, f"dataset_name={name}"])
+    config, _ = resolved(base, [*overrides, f"dataset_name={name}"])
     classes = len(class_names(config.dataset_name, config.shape))
     texts = [f"dataset_name={config.dataset_name}", f"model.out_class_num={classes}"]
     return config.dataset_name, texts

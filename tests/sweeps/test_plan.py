@@ -8,6 +8,7 @@ from lmttm.config.files import load_config
 from lmttm.errors import InputError
 from lmttm.sweeps.plan import (
     SWEEP_DIR,
+    Sweep,
     Trial,
     cost,
     find_sweep,
@@ -81,6 +82,18 @@ def test_overrides_change_every_trial_and_base_the_base():
     assert len(trials) == 6
     assert {trial.config.dataset_name for trial in trials} == {"PhantomMNIST3D"}
     assert {trial.config.train.epoch for trial in trials} == {2}
+
+
+def test_trials_do_not_repeat_what_is_said_of_their_base(tmp_path, monkeypatch, caplog):
+    """Guards against a line for each published key and each of a hundred trials."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.json").write_text('{"train": {"val_gap": 100}, "log_dir": "logs"}')
+    document = {"base": "./old.json", "grid": {"model.depth": [1, 2]}, "seeds": [0, 1]}
+    sweep = Sweep.model_validate(document | {"datasets": ["PhantomMNIST3D"]})
+    assert len(make_trials(sweep, [], "runs")) == 4
+    assert caplog.text == ""
+    load_config(sweep.base)  # as the command does once
+    assert caplog.text.count("val_gap") == 1
 
 
 def test_a_trial_with_an_empty_log_is_not_finished(tmp_path):
