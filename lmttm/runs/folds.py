@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import torch
 
-from lmttm.config.schema import Config
 from lmttm.data.dataset import Dataset
 from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.runs.predictor import Prediction, predict, with_user
+from lmttm.runs.trained import Trained, check_content
 
 
 def are_folds(members: Sequence[Checkpoint]) -> bool:
@@ -19,15 +19,14 @@ def are_folds(members: Sequence[Checkpoint]) -> bool:
 
 
 def predict_folds(
-    members: Sequence[Checkpoint], user: Config, split: str, *, progress: bool = False
+    run: Trained, split: str, *, progress: bool = False
 ) -> tuple[Dataset, Prediction]:
     """Predicts a split with runs of several folds.
 
     Each run gets the volumes as its own training settled them.
 
     Args:
-        members: The runs.
-        user: Where and how to compute.
+        run: Several runs, opened together.
         split: test: the mean of all runs. val: for each scan the answer of the run that was
             validated on it, pooled into one table.
         progress: Whether progress bars are shown.
@@ -36,20 +35,24 @@ def predict_folds(
         The data set with that split alone, and the prediction.
 
     Raises:
-        InputError: The split is train, of which no run is independent, or a fold is there twice.
+        InputError: The split is train, of which no run is independent, or a fold is there twice;
+            or the data set has another path and other content.
     """
     if split == "train":
         raise InputError("runs of several folds are scored on val (out of fold) or test, got train")
-    datasets = [load_dataset(with_user(member.config, user), (split,)) for member in members]
-    logits = [
-        predict([member], dataset.splits[split], user, progress=progress).logits[0]
-        for member, dataset in zip(members, datasets, strict=True)
-    ]
+    datasets, logits = [], []
+    for member, name in zip(run.members, run.names, strict=True):
+        config = with_user(member.config, run.user)
+        dataset = load_dataset(config, (split,))
+        check_content(member, name, dataset, config.dataset_name)
+        datasets.append(dataset)
+        found = predict([member], dataset.splits[split], run.user, progress=progress)
+        logits.append(found.logits[0])
     first = datasets[0].splits[split]
     if split == "test":
         kept = replace(datasets[0], splits={split: first})
         return kept, Prediction(tuple(logits))
-    numbers = [member.config.fold for member in members]
+    numbers = [member.config.fold for member in run.members]
     if len(set(numbers)) < len(numbers):
         raise InputError(f"out-of-fold predictions need each fold once, got the folds {numbers}")
     parts = [dataset.splits[split] for dataset in datasets]

@@ -20,7 +20,7 @@ def score_split(
     """Scores a split; see `Run.score`."""
     _check_choices(run, split, calibrate, threshold)
     if are_folds(run.members):
-        dataset, prediction = predict_folds(run.members, run.user, split, progress=progress)
+        dataset, prediction = predict_folds(run, split, progress=progress)
         return _written(run, dataset, split, prediction, run.folder / split)
     dataset = run.dataset((split, "val") if calibrate or threshold else (split,))
     temperatures, cut = None, None

@@ -89,14 +89,8 @@ class Trained:
             InputError: It cannot be loaded, or its path is another one, and so is its content.
         """
         dataset = load_dataset(self.config, splits)
-        content = set(dataset.digest().split())
         for member, name in zip(self.members, self.names, strict=True):
-            was, now = member.config.dataset_name, self.config.dataset_name
-            if not member.data or content <= set(member.data.split()):
-                continue
-            if was != now:
-                raise InputError(f"{name} was trained on {was}, and {now} has other volumes")
-            log.warning("the data set %s was replaced since %s was trained on it", now, name)
+            check_content(member, name, dataset, self.config.dataset_name)
         return dataset
 
     def only_member(self, action: str) -> Checkpoint:
@@ -111,3 +105,23 @@ class Trained:
         if len(self.members) > 1:
             raise InputError(f"only a single run can be {action}, got {', '.join(self.names)}")
         return self.members[0]
+
+
+def check_content(member: Checkpoint, name: str, dataset: Dataset, now: str) -> None:
+    """Warns where a data set was replaced since a run was trained on it.
+
+    Args:
+        member: The run.
+        name: Its name.
+        dataset: The splits that were loaded.
+        now: The name or the path of the data set.
+
+    Raises:
+        InputError: The path is another one, and so is the content.
+    """
+    was = member.config.dataset_name
+    if not member.data or set(dataset.digest().split()) <= set(member.data.split()):
+        return
+    if was != now:
+        raise InputError(f"{name} was trained on {was}, and {now} has other volumes")
+    log.warning("the data set %s was replaced since %s was trained on it", now, name)

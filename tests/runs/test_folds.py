@@ -1,5 +1,7 @@
 """Runs of several folds: out-of-fold predictions, and their ensemble."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,21 @@ def test_no_run_is_independent_of_the_training_split(runs):
     assert are_folds(run.members)
     with pytest.raises(InputError, match="got train"):
         run.score("train")
+    twice = replace(run, members=(*run.members, run.members[0]), names=("f0", "f1", "f0"))
     with pytest.raises(InputError, match="each fold once"):
-        predict_folds([*run.members, run.members[0]], run.user, "val")
+        predict_folds(twice, "val")
     with pytest.raises(InputError, match="--calibrate and --threshold cannot"):
         run.score("test", calibrate=True)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_data_set_that_was_replaced_is_noticed(runs, split, caplog):
+    """Guards against folds that are scored on other volumes without a word: one run warned."""
+    _, opened = runs
+    run = opened("f0", "f1", "f2")
+    predict_folds(run, split)
+    assert caplog.text == ""
+    members = (run.members[0], replace(run.members[1], data="test:0 val:0"), run.members[2])
+    predict_folds(replace(run, members=members), split)
+    assert caplog.text.count("was replaced since") == 1
+    assert "was replaced since f1 was trained on it" in caplog.text

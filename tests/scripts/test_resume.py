@@ -31,6 +31,15 @@ def test_resume_gives_the_uninterrupted_run(tmp_path, arguments, capsys):
     assert "is finished: 3 epochs are done" in capsys.readouterr().out
 
 
+def test_more_epochs_of_a_cosine_are_warned_of(arguments, capsys):
+    """Guards against a learning rate that jumps up without a word when a run is resumed."""
+    argv = [*arguments, "train.schedule=cosine", "train.warmup_steps=0"]
+    assert train.main([*argv, "train.epoch=1"]) == 0
+    assert train.main([*argv, "train.epoch=3", "--resume"]) == 0
+    err = capsys.readouterr().err
+    assert "now ends after 3 epochs instead of 1: the learning rate goes from 0 to 0.00075" in err
+
+
 def test_a_run_tells_the_precision_that_it_had(tmp_path, arguments, monkeypatch, capsys):
     """The records of a run must not say `auto`; resuming with `auto` is no change."""
     monkeypatch.setattr("lmttm.training.setup.fast_in_bf16", lambda device: True)
