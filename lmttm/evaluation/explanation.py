@@ -49,8 +49,7 @@ def explain(model: LMTTM, volumes: Tensor) -> Explanation[Tensor]:
     tokens = model.tokenizer(volumes)
     empty = model.tokenizer(torch.zeros_like(volumes))
     logits, step_logits = _answer(model, tokens)
-    predicted = F.one_hot(logits.argmax(dim=1), logits.shape[1]).to(logits)
-    weights = predicted - (1 - predicted) / (logits.shape[1] - 1)
+    weights = contrast(logits.argmax(dim=1), logits)
 
     def margin(logits: Tensor) -> Tensor:
         return torch.einsum("b...c,bc->b...", logits, weights)
@@ -78,6 +77,12 @@ def explain(model: LMTTM, volumes: Tensor) -> Explanation[Tensor]:
         step_effects=whole - margin(without_step),
         unit_effects=whole - margin(unit_logits),
     )
+
+
+def contrast(answers: Tensor, logits: Tensor) -> Tensor:
+    """Weights `(b classes)` of logits: 1 for the answer, together -1 for all others."""
+    chosen = F.one_hot(answers, logits.shape[1]).to(logits)
+    return chosen - (1 - chosen) / (logits.shape[1] - 1)
 
 
 def _blanked(tokens: Tensor, empty: Tensor, step: int) -> Tensor:

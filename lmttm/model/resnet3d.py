@@ -37,6 +37,12 @@ class ResNet3D(Classifier):
         nn.init.kaiming_normal_(self.net.stem[0].weight, mode="fan_out", nonlinearity="relu")
         self.to(memory_format=torch.channels_last_3d)  # faster on a CPU
 
+    @property
+    def mapped_layer(self) -> nn.Module:
+        """The layer whose places are shown: 7 x 4 x 4 of 28^3. The last has 4 x 2 x 2."""
+        layer: nn.Module = self.net.layer3
+        return layer
+
     def forward(self, volumes: Tensor) -> Tensor:
         """Classifies volumes `(b c D H W)` in [0, 1]: logits `(b classes)`. Changes nothing."""
         self.check(volumes)

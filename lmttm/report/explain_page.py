@@ -7,12 +7,40 @@ from typing import Any
 import numpy as np
 
 from lmttm.evaluation.explanation import Explanation
+from lmttm.evaluation.saliency import Saliency
 from lmttm.report import page
 from lmttm.report.heatmap import effect_plots
 from lmttm.report.running_plot import running_plot
-from lmttm.report.sentences import TRUST, percent, sentences, slab_name, unit_names
+from lmttm.report.sentences import (
+    TRUST,
+    TRUST_OF_MAPS,
+    percent,
+    sentences,
+    sentences_of_maps,
+    slab_name,
+    unit_names,
+)
 from lmttm.report.sheet import centre_of
 from lmttm.report.style import to_svg
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A map over the voxels of a volume, beside the same model's with random weights.
+
+    Attributes:
+        name: A word for the names of its files, such as heat.
+        title: What stands above it.
+        legend: What its colours mean.
+        heat: `(D H W)`, not negative.
+        random: The same of the model with random weights.
+    """
+
+    name: str
+    title: str
+    legend: str
+    heat: np.ndarray
+    random: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -21,17 +49,18 @@ class ExplainedVolume:
 
     Attributes:
         volume: `(D H W)` uint8, as the model sees it.
-        found: An `Explanation` of the one volume, as arrays without the axis b.
-        random_attention: `(D H W)`: the attention of the same model with random weights.
-        slabs: The first and last slice of each step.
+        found: An `Explanation` of the one volume, as arrays without the axis b; or the
+            `Saliency` of a model that has neither steps nor memory.
+        maps: At least one.
+        slabs: The first and last slice of each step; empty where there are no steps.
         class_names: The names of the classes.
         warnings: Where the volume is unlike the training data, as sentences.
         notes: What else a reader must know about the probabilities, as sentences.
     """
 
     volume: np.ndarray
-    found: Explanation[np.ndarray]
-    random_attention: np.ndarray
+    found: Explanation[np.ndarray] | Saliency
+    maps: Sequence[HeatMap]
     slabs: Sequence[tuple[int, int]]
     class_names: Sequence[str]
     warnings: Sequence[str] = ()
@@ -64,28 +93,28 @@ def explain_fragment(explained: ExplainedVolume) -> str:
 
 
 def viewer_data(explained: ExplainedVolume) -> dict[str, Any]:
-    """What the slice viewer needs: the volume under both maps, and the slabs."""
+    """What the slice viewer needs: the volume under each map, and the slabs."""
     start = centre_of(explained.volume)
-    maps = (explained.found.attention, explained.random_attention)
+    heats = [heat for found in explained.maps for heat in (found.heat, found.random)]
     return {
-        "volumes": [page.packed(explained.volume, heat, start) for heat in maps],
+        "volumes": [page.packed(explained.volume, heat, start) for heat in heats],
         "slabs": [list(slab) for slab in explained.slabs],
     }
 
 
-def sanity(attention: np.ndarray, random_attention: np.ndarray) -> str:
+def sanity(heat: np.ndarray, random: np.ndarray) -> str:
     """Says how much of a map is there without any training.
 
     Args:
-        attention: `(D H W)`, of the trained model.
-        random_attention: `(D H W)`, of the same model with random weights.
+        heat: `(D H W)`, of the trained model.
+        random: `(D H W)`, of the same model with random weights.
 
     Returns:
         A sentence with the rank correlation of the two.
     """
     from scipy.stats import spearmanr
 
-    one, two = attention.ravel(), random_attention.ravel()
+    one, two = heat.ravel(), random.ravel()
     if np.ptp(one) == 0 or np.ptp(two) == 0:
         return "One of the two maps is the same everywhere, so they cannot be compared."
     similarity = float(spearmanr(one, two).statistic)
@@ -97,18 +126,39 @@ def sanity(attention: np.ndarray, random_attention: np.ndarray) -> str:
 
 
 def _values(explained: ExplainedVolume) -> dict[str, Any]:
+    found, names = explained.found, explained.class_names
+    if isinstance(found, Saliency):
+        words, trust, steps = sentences_of_maps(found, names), TRUST_OF_MAPS, None
+    else:
+        words, trust = sentences(found, explained.slabs, names), TRUST
+        steps = _steps(found, explained.slabs, names)
+    return {
+        "warnings": explained.warnings,
+        "sentences": [*words, *explained.notes],
+        "maps": [
+            {
+                "title": chosen.title,
+                "legend": chosen.legend,
+                "sanity": sanity(chosen.heat, chosen.random),
+            }
+            for chosen in explained.maps
+        ],
+        "trust": trust,
+        "steps": steps,
+    }
+
+
+def _steps(
+    found: Explanation[np.ndarray], slabs: Sequence[tuple[int, int]], names: Sequence[str]
+) -> dict[str, Any]:
+    """What only a machine has: slabs, and memory units."""
     from matplotlib.figure import Figure
 
-    found, names = explained.found, explained.class_names
     answer = int(np.argmax(found.probabilities))
     figure = Figure(figsize=(12, 4), layout="constrained")
     effect_plots(figure.subplots(1, 3, width_ratios=(1.2, 1.2, 0.8)), found, names)
     units = unit_names(len(found.without_unit))[:-1]
     return {
-        "warnings": explained.warnings,
-        "sentences": [*sentences(found, explained.slabs, names), *explained.notes],
-        "sanity": sanity(found.attention, explained.random_attention),
-        "trust": TRUST,
         "running_plot": page.markup(running_plot(found.running, names)),
         "effects_figure": page.markup(to_svg(figure, "attention and effects of slabs and units")),
         "prediction": names[answer],
@@ -118,7 +168,7 @@ def _values(explained: ExplainedVolume) -> dict[str, Any]:
                 "running": percent(found.running[step, answer]),
                 "without": percent(found.without_step[step, answer]),
             }
-            for step, slab in enumerate(explained.slabs)
+            for step, slab in enumerate(slabs)
         ],
         "units": [
             {"name": name, "without": percent(found.without_unit[number, answer])}

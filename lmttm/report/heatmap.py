@@ -50,7 +50,7 @@ def draw(
     image: Any = None
     for panel, step in zip(panels.flat[: len(shown)], shown, strict=True):
         place = sum(slabs[step]) // 2
-        image = _overlay(panel, volume, found.attention, place)
+        image = overlay(panel, volume, found.attention, place)
         panel.set_title(f"slab {step + 1}: slice {place + 1} of {len(volume)}", fontsize=8)
     for panel in panels.flat[len(shown) :]:
         panel.set_axis_off()
@@ -164,7 +164,7 @@ def draw_tokens(volume: np.ndarray, found: Explanation[np.ndarray], title: str) 
     names = unit_names(rows)[:rows] if found.shares.shape[1] > 1 else ["input"]
     image: Any = None
     for number, panel in enumerate(panels.flat):
-        image = _overlay(panel, shadow, maps[number][None], 0)
+        image = overlay(panel, shadow, maps[number][None], 0)
         if number % columns == 0:
             panel.set_ylabel(names[number // columns], fontsize=8)
         if number < columns:
@@ -193,7 +193,7 @@ def animate(
         canvas = FigureCanvasAgg(figure)
         figure.suptitle(f"{title}\n{_answer(found, class_names)}", fontsize=9)
         left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
-        image = _overlay(left, volume, found.attention, place)
+        image = overlay(left, volume, found.attention, place)
         figure.colorbar(image, ax=left, shrink=0.8).ax.tick_params(labelsize=7)
         left.set_title(f"slice {place + 1} of {len(volume)}, attention (1: largest)", fontsize=8)
         chances = found.running[step]
@@ -212,8 +212,18 @@ def animate(
         )
 
 
-def _overlay(panel: "Axes", volume: np.ndarray, heat: np.ndarray, place: int) -> Any:
-    """A slice in grey under its heat map, transparent where it is cold; gives the colours."""
+def overlay(panel: "Axes", volume: np.ndarray, heat: np.ndarray, place: int) -> Any:
+    """Draws a slice in grey under its heat map, which is transparent where it is cold.
+
+    Args:
+        panel: Where to.
+        volume: `(D H W)` uint8.
+        heat: `(D H W)`, not negative.
+        place: The slice along D.
+
+    Returns:
+        What a colour bar is made of.
+    """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 

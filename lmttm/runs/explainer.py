@@ -4,16 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from lmttm.config.schema import Config
 from lmttm.data.dataset import prepare
 from lmttm.data.sources import class_names_of
 from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError
-from lmttm.evaluation.explanation import explain, of_volume
+from lmttm.evaluation.explanation import Explanation, explain, of_volume
+from lmttm.evaluation.saliency import Saliency, saliency
 from lmttm.model.build import build_model
 from lmttm.model.machine import LMTTM
-from lmttm.report.explain_page import ExplainedVolume
+from lmttm.model.resnet3d import ResNet3D
+from lmttm.model.trace import Classifier
+from lmttm.report.explain_page import ExplainedVolume, HeatMap
 from lmttm.runs.checkpoint import Checkpoint
 
 _FLIPS = (
@@ -28,9 +32,6 @@ class Explainer:
     Args:
         member: The checkpoint.
         config: Its configuration, with the device to compute on.
-
-    Raises:
-        InputError: The model has neither steps nor memory.
     """
 
     def __init__(self, member: Checkpoint, config: Config) -> None:
@@ -38,13 +39,9 @@ class Explainer:
         self.class_names = class_names_of(config)
         self.device = pick_device(config.device)
         make_deterministic(config.seed)
-        model = member.build()
         plain = config.model.model_copy(update={"resnet_pretrained": False})
         random = build_model(config.model_copy(update={"model": plain}))
-        if not (isinstance(model, LMTTM) and isinstance(random, LMTTM)):
-            kind = config.model.model
-            raise InputError(f"explain follows steps and memory; model.model={kind} has neither")
-        self.model = model.to(self.device)
+        self.model = member.build().to(self.device)
         self.random = random.to(self.device).eval()
 
     def __call__(self, volume: np.ndarray, warnings: Sequence[str] = ()) -> ExplainedVolume:
@@ -56,17 +53,73 @@ class Explainer:
 
         Returns:
             The explanation, which shows the warnings.
+
+        Raises:
+            InputError: The answer is not finite, or a model without steps needs Captum.
         """
         inputs = prepare(torch.from_numpy(volume)[None].to(self.device), self.config)
-        single = of_volume(explain(self.model, inputs), 0)
-        if not np.isfinite(single.probabilities).all():
-            raise InputError("the weights of the run give outputs that are not finite")
+        with torch.no_grad():
+            if not self.model(inputs).isfinite().all():
+                raise InputError("the weights of the run give outputs that are not finite")
+        found: Explanation[np.ndarray] | Saliency
+        if isinstance(self.model, LMTTM) and isinstance(self.random, LMTTM):
+            found, maps = _by_attention(self.model, self.random, inputs)
+            slabs = self.model.tokenizer.slices(len(volume))
+        else:
+            found, maps = _by_maps(self.model, self.random, inputs[0])
+            slabs = []
         return ExplainedVolume(
             volume=volume,
-            found=single,
-            random_attention=explain(self.random, inputs).attention[0].cpu().numpy(),
-            slabs=self.model.tokenizer.slices(len(volume)),
+            found=found,
+            maps=maps,
+            slabs=slabs,
             class_names=self.class_names,
             warnings=list(warnings),
             notes=[_FLIPS] if self.config.test_flips else [],
         )
+
+
+def _by_attention(
+    model: LMTTM, random: LMTTM, inputs: Tensor
+) -> tuple[Explanation[np.ndarray], list[HeatMap]]:
+    """What a machine with steps and memory shows of itself."""
+    found, other = (of_volume(explain(one, inputs), 0) for one in (model, random))
+    shown = HeatMap(
+        name="heat",
+        title="Where the model attends",
+        legend="attention, from none to its largest",
+        heat=found.attention,
+        random=other.attention,
+    )
+    return found, [shown]
+
+
+def _by_maps(
+    model: Classifier, random: Classifier, volume: Tensor
+) -> tuple[Saliency, list[HeatMap]]:
+    """What can be found out about a network from outside."""
+    found = saliency(model, _layer(model), volume)
+    other = saliency(random, _layer(random), volume, int(found.probabilities.argmax()))
+    edge = " x ".join(str(last - first + 1) for first, last in found.cube)
+    occlusion = HeatMap(
+        name="occlusion",
+        title="What the model needs: occlusion",
+        legend=f"fall of the log-odds without a cube of {edge} voxels, from none to its largest",
+        heat=found.occlusion.clip(min=0),
+        random=other.occlusion.clip(min=0),
+    )
+    grad_cam = HeatMap(
+        name="grad-cam",
+        title="What speaks for the answer: Grad-CAM",
+        legend="activity for the answer in a layer, from none to its largest",
+        heat=found.grad_cam,
+        random=other.grad_cam,
+    )
+    return found, [occlusion, grad_cam]
+
+
+def _layer(model: Classifier) -> nn.Module:
+    """The layer that Grad-CAM looks at."""
+    if isinstance(model, ResNet3D):
+        return model.mapped_layer
+    raise InputError(f"a {type(model).__name__} has no layer that explain knows")

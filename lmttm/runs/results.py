@@ -12,9 +12,11 @@ from lmttm.data.dataset import Split
 from lmttm.data.placement import Placement
 from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import Explanation
+from lmttm.evaluation.saliency import Saliency
 from lmttm.evaluation.threshold import Threshold
 from lmttm.report import heatmap, sheet, text
 from lmttm.report.explain_page import ExplainedVolume, explain_page
+from lmttm.report.map_figure import draw_maps
 from lmttm.report.nifti import heat_nifti
 from lmttm.report.score_figure import scores as draw_scores
 from lmttm.report.style import save, to_png
@@ -123,12 +125,12 @@ class Explained:
 
     Attributes:
         title: The volume, its label and the answer.
-        explanation: As arrays without the axis b.
+        explanation: As arrays without the axis b; or what a model without steps has.
         files: What was written.
     """
 
     title: str
-    explanation: Explanation[np.ndarray]
+    explanation: Explanation[np.ndarray] | Saliency
     files: list[Path]
 
 
@@ -251,7 +253,9 @@ def write_explanation(
     place: Placement | None,
     command: str,
 ) -> Explained:
-    """Writes a page, pictures, an animation and, for a scan, its heat map as NIfTI.
+    """Writes a page, pictures and, for a scan, its heat maps as NIfTI.
+
+    A machine's slabs are shown by an animation as well.
 
     Args:
         folder: Where to.
@@ -265,17 +269,22 @@ def write_explanation(
         The explanation with its title and files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    volume, found, names = explained.volume, explained.found, explained.class_names
+    found, names = explained.found, explained.class_names
     truth = f"label {names[label]}, " if label is not None else ""
     title = f"{name}: {truth}predicted {names[int(found.probabilities.argmax())]}"
     above = f"{folder.parent.name}: {name}, {truth}".rstrip(", ")
-    ends = (".html", ".png", "-tokens.png", ".gif")
-    files = [folder / f"{name}{end}" for end in ends]
+    files = [folder / f"{name}.html", folder / f"{name}.png"]
     write_text(files[0], explain_page(explained, title=above, commands=[command]))
-    save(files[1], heatmap.draw(volume, found, explained.slabs, names, above))
-    save(files[2], heatmap.draw_tokens(volume, found, above))
-    heatmap.animate(files[3], volume, found, explained.slabs, names, above)
+    if isinstance(found, Saliency):
+        save(files[1], draw_maps(explained.volume, explained.maps, above))
+    else:
+        shown = (explained.volume, found, explained.slabs, names, above)
+        save(files[1], heatmap.draw(*shown))
+        files += [folder / f"{name}-tokens.png", folder / f"{name}.gif"]
+        save(files[2], heatmap.draw_tokens(explained.volume, found, above))
+        heatmap.animate(files[3], *shown)
     if place is not None:
-        files.append(folder / f"{name}-heat.nii.gz")
-        write_bytes(files[-1], heat_nifti(found.attention, place))
+        for heat_map in explained.maps:
+            files.append(folder / f"{name}-{heat_map.name}.nii.gz")
+            write_bytes(files[-1], heat_nifti(heat_map.heat, place))
     return Explained(title, found, files)

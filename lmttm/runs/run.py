@@ -124,9 +124,9 @@ class Run(Trained):
             The explanation and where its pictures lie.
 
         Raises:
-            InputError: Not just one of path and index is given, there is no such volume, the
-                model is not a machine with steps and memory, or the weights are shipped ones
-                and the scan is unlike their training volumes.
+            InputError: Not just one of path and index is given, there is no such volume, a
+                model without steps needs Captum, or the weights are shipped ones and the scan
+                is unlike their training volumes.
         """
         self.only_member("explained")
         if (path is None) == (index is None):

@@ -39,7 +39,7 @@ class Answering:
         run: A single run.
 
     Raises:
-        InputError: It is an ensemble, or its model has neither steps nor memory.
+        InputError: It is an ensemble.
     """
 
     def __init__(self, run: Run) -> None:
@@ -85,7 +85,7 @@ class Answering:
         (row,) = predict(self.run.members, split, self.run.user).probabilities()
         explained = self.explainer(volume, warnings)
         names = self.run.class_names
-        heat = None if place is None else heat_nifti(explained.found.attention, place)
+        heat = None if place is None else heat_nifti(explained.maps[0].heat, place)
         return {
             "prediction": names[int(row.argmax())],
             "probabilities": dict(zip(names, row.tolist(), strict=True)),

@@ -4,7 +4,8 @@ import numpy as np
 
 from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import Explanation
-from lmttm.report.explain_page import ExplainedVolume
+from lmttm.evaluation.saliency import Saliency
+from lmttm.report.explain_page import ExplainedVolume, HeatMap
 from lmttm.report.score_figure import scores as draw_scores
 
 HOSTILE = '<img src=x onerror="alert(1)">&{{7*7}}</script>'
@@ -28,7 +29,28 @@ def explained(steps=4, units=3, edge=12):
     )
     slabs = [(s * edge // steps, (s + 1) * edge // steps - 1) for s in range(steps)]
     volume = rng.integers(0, 256, (edge,) * 3, dtype=np.uint8)
-    return ExplainedVolume(volume, found, maps[0], slabs, CLASSES, [f"odd: {HOSTILE}"])
+    shown = HeatMap("heat", "Where the model attends", "attention", found.attention, maps[0])
+    return ExplainedVolume(volume, found, [shown], slabs, CLASSES, [f"odd: {HOSTILE}"])
+
+
+def explained_by_maps(edge=12):
+    """As of a model without steps."""
+    rng = np.random.default_rng(0)
+    one, two, three, four = rng.random((4, edge, edge, edge))
+    found = Saliency(
+        probabilities=np.array([0.2, 0.8]),
+        occlusion=one,
+        grad_cam=two,
+        cube=((3, 5), (0, 2), (9, 11)),
+        cube_effect=2.0,
+        without_cube=np.array([0.6, 0.4]),
+    )
+    maps = [
+        HeatMap("occlusion", f"Needs {HOSTILE}", "fall of the log-odds", one, three),
+        HeatMap("grad-cam", "Grad-CAM", "activity", two, four),
+    ]
+    volume = rng.integers(0, 256, (edge,) * 3, dtype=np.uint8)
+    return ExplainedVolume(volume, found, maps, [], CLASSES)
 
 
 def report_values(num_classes=2, volumes=40, edge=28, dataset="AdrenalMNIST3D"):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lmttm.report.explain_page import explain_fragment, explain_page, sanity
-from lmttm.report.sentences import TRUST
+from lmttm.report.sentences import TRUST, TRUST_OF_MAPS
 from tests.browser import opened, pixels
-from tests.report.made import explained
+from tests.report.made import explained, explained_by_maps
 
 
 def test_sliders_keys_and_the_cursor_move_together(tmp_path):
@@ -49,6 +49,27 @@ def test_every_slab_and_unit_has_its_row(steps, units):
     assert html.count("if a memory unit reads as zeros") == (units > 0)
     assert TRUST[:30] in html
     assert "The same model with random weights" in html
+
+
+def test_a_model_without_steps_shows_its_maps_and_nothing_of_slabs(tmp_path):
+    html = explain_page(explained_by_maps(), title="some volume", commands=["cmd"])
+    for text in ("slab", "memory unit", 'class="cursor"'):
+        assert text not in html.partition("<script")[0], text
+    assert TRUST_OF_MAPS[:30] in html
+    assert html.count("The same model with random weights") == 2
+    assert "<img" not in html
+    (tmp_path / "explain.html").write_text(html, encoding="utf-8")
+    with opened((tmp_path / "explain.html").as_uri()) as (page, faults):
+        page.wait_for_selector("[data-ready]")
+        before = [pixels(page, number) for number in (0, 3, 6, 9)]
+        page.locator("canvas").first.focus()
+        page.keyboard.press("Home")
+        after = [pixels(page, number) for number in (0, 3, 6, 9)]
+        assert all(one != two for one, two in zip(before, after, strict=True))
+        page.locator("[data-opacity]").nth(1).fill("0")  # of all maps
+        assert len({pixels(page, number) for number in (0, 3, 6, 9)}) == 1
+        assert page.locator("[data-opacity]").first.input_value() == "0"
+        assert not faults
 
 
 def test_the_sanity_check_compares_the_maps():

@@ -28,11 +28,13 @@ def test_the_answer_is_the_models_and_the_double_is_another():
     with torch.no_grad():
         logits = one.build()(prepare(volume[None], one.config))
     np.testing.assert_allclose(shown.found.probabilities, logits.softmax(dim=1)[0], rtol=1e-5)
-    assert shown.random_attention.shape == shown.found.attention.shape == volume.shape
-    assert not np.allclose(shown.random_attention, shown.found.attention)
+    (heat,) = shown.maps
+    assert heat.random.shape == heat.heat.shape == volume.shape
+    np.testing.assert_array_equal(heat.heat, shown.found.attention)
+    assert not np.allclose(heat.random, heat.heat)
     assert (shown.warnings, shown.notes) == (["a warning"], [])
     again = Explainer(one, one.config)(volume)
-    np.testing.assert_array_equal(again.random_attention, shown.random_attention)
+    np.testing.assert_array_equal(again.maps[0].random, heat.random)
 
 
 def test_what_mirrored_copies_change_is_said():
@@ -40,7 +42,25 @@ def test_what_mirrored_copies_change_is_said():
     assert "mirrored" in Explainer(one, one.config)(np.zeros((28, 28, 28), np.uint8)).notes[0]
 
 
-def test_a_model_without_steps_is_refused():
-    one = member("model.model=resnet3d")
-    with pytest.raises(InputError, match="neither"):
-        Explainer(one, one.config)
+def test_a_model_without_steps_has_two_maps_and_no_slabs():
+    pytest.importorskip("captum", reason="needs the extra explain")
+    one = member("model.model=resnet3d", "distance=on", "size=16", "dataset_name=my/own.npz")
+    volume = np.random.default_rng(0).integers(0, 255, (16, 16, 16), dtype=np.uint8)
+    shown = Explainer(one, one.config)(volume)
+    with torch.no_grad():
+        logits = one.build()(prepare(volume[None], one.config))
+    np.testing.assert_allclose(shown.found.probabilities, logits.softmax(dim=1)[0], rtol=1e-5)
+    assert shown.slabs == []
+    assert [heat.name for heat in shown.maps] == ["occlusion", "grad-cam"]
+    for heat in shown.maps:
+        assert heat.heat.shape == heat.random.shape == volume.shape
+        assert heat.heat.min() >= 0 <= heat.random.min()
+        assert not np.allclose(heat.heat, heat.random)
+    assert "4 x 4 x 4 voxels" in shown.maps[0].legend
+
+
+def test_weights_whose_answers_are_not_finite_are_named():
+    one = member()
+    one.weights["classifier.bias"].fill_(float("nan"))
+    with pytest.raises(InputError, match="not finite"):
+        Explainer(one, one.config)(np.zeros((28, 28, 28), np.uint8))

@@ -11,8 +11,9 @@ from lmttm.data.dataset import Split
 from lmttm.data.placement import Placement
 from lmttm.data.scan import Grid
 from lmttm.evaluation.explanation import Explanation
-from lmttm.report.explain_page import ExplainedVolume
+from lmttm.report.explain_page import ExplainedVolume, HeatMap
 from lmttm.runs import results
+from tests.report.made import explained_by_maps
 
 CLASSES = ("normal", 'other, "quoted"')
 
@@ -95,7 +96,8 @@ def test_an_explanation_becomes_a_page_pictures_and_a_heat_map(tmp_path, label, 
         unit_effects=rng.normal(size=3),
     )
     volume = rng.integers(0, 256, (4, 4, 4), dtype=np.uint8)
-    shown = ExplainedVolume(volume, explanation, maps[0], [(0, 1), (2, 3)], CLASSES)
+    heat = HeatMap("heat", "Where", "attention", maps[1], maps[0])
+    shown = ExplainedVolume(volume, explanation, [heat], [(0, 1), (2, 3)], CLASSES)
     place = Placement(Grid((8, 8, 8), np.eye(4)), np.diag([0.5, 0.5, 0.5, 1])) if placed else None
     found = results.write_explanation(tmp_path / "explain", "test-3", shown, label, place, "cmd")
     assert found.title == f"test-3: {title}predicted {CLASSES[1]}"
@@ -107,3 +109,13 @@ def test_an_explanation_becomes_a_page_pictures_and_a_heat_map(tmp_path, label, 
     for path in found.files[1:4]:
         with Image.open(path) as picture:
             assert min(picture.size) > 50
+
+
+def test_an_explanation_without_steps_becomes_a_page_a_picture_and_a_heat_map_each(tmp_path):
+    shown = explained_by_maps(edge=8)
+    place = Placement(Grid((8, 8, 8), np.eye(4)), np.eye(4))
+    found = results.write_explanation(tmp_path / "explain", "mine", shown, None, place, "cmd")
+    assert found.explanation is shown.found
+    names = ["mine.html", "mine.png", "mine-occlusion.nii.gz", "mine-grad-cam.nii.gz"]
+    assert [path.name for path in found.files] == names
+    assert all(path.is_file() for path in found.files)

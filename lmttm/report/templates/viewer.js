@@ -108,11 +108,12 @@ class Viewer {
   }
 }
 
-// Where the slabs are known, the depth moves the cursor in the plot of the probabilities.
+// All maps show the same place; where there are slabs, the depth moves the cursor in the plot.
 function follow(root, viewers, slabs) {
   const cursor = root.querySelector(".cursor"), slider = root.querySelector("[data-slab]");
-  const opacity = root.querySelector("[data-opacity]"), text = root.querySelector("[data-step]");
+  const text = root.querySelector("[data-step]"), strengths = root.querySelectorAll("[data-opacity]");
   const show = (place) => {
+    if (!slabs.length) return;
     let step = 0;
     slabs.forEach(([first], number) => { if (first <= place[0]) step = number; });
     const x = cursor.dataset.left - -step * cursor.dataset.gap;
@@ -128,13 +129,16 @@ function follow(root, viewers, slabs) {
     viewers.forEach((other) => place.forEach((value, axis) => other.move(axis, value)));
     show(place);
   }));
-  slider.addEventListener("input", () => {
+  if (slider) slider.addEventListener("input", () => {
     const [first, last] = slabs[slider.value - 1];
     viewers[0].move(0, Math.floor((first + last) / 2));
   });
-  opacity.addEventListener("input", () => viewers.forEach((viewer) => {
-    viewer.opacity = opacity.value / 100;
-    viewer.draw();
+  strengths.forEach((strength) => strength.addEventListener("input", () => {
+    strengths.forEach((other) => { other.value = strength.value; });
+    viewers.forEach((viewer) => {
+      viewer.opacity = strength.value / 100;
+      viewer.draw();
+    });
   }));
   show(viewers[0].place);
 }
