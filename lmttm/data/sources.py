@@ -59,6 +59,13 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
     return dataset
 
 
+def is_local(config: Config) -> bool:
+    """Whether `load_dataset` needs no download."""
+    if is_own(config.dataset_name):
+        return Path(config.dataset_name).exists()
+    return _source(config.dataset_name).is_local(config)
+
+
 def as_scans_would_be(dataset: Dataset, volume: VolumeConfig) -> Dataset:
     """Treats stored bytes as the bytes of a scan: a mask of 0 and 1 becomes one of 0 and 255.
 
@@ -150,6 +157,9 @@ class Source(Protocol):
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the labels."""
 
+    def is_local(self, config: Config) -> bool:
+        """Whether `load` needs no download."""
+
     def load(self, config: Config) -> Labelled:
         """Loads the three splits, in the size and from the root that a configuration names."""
 
@@ -164,6 +174,10 @@ class Phantoms:
 
     def __init__(self, name: str) -> None:
         self.class_names = phantoms.CLASS_NAMES
+
+    def is_local(self, config: Config) -> bool:
+        """Always."""
+        return True
 
     def load(self, config: Config) -> Labelled:
         """Draws the three splits."""
@@ -185,10 +199,16 @@ class MedMNIST:
         names = self.info["label"]
         self.class_names = tuple(names[key] for key in sorted(names, key=int))
 
+    def is_local(self, config: Config) -> bool:
+        """Whether the file is there."""
+        return self._path(config).exists()
+
+    def _path(self, config: Config) -> Path:
+        return Path(config.root) / f"{self.file_name}{_suffix(config)}.npz"
+
     def load(self, config: Config) -> Labelled:
         """Loads the official file, and holds it to its MD5."""
-        suffix = "" if config.size == 28 else f"_{config.size}"
-        path = Path(config.root) / f"{self.file_name}{suffix}.npz"
+        suffix, path = _suffix(config), self._path(config)
         url, md5 = self.info[f"url{suffix}"], self.info[f"MD5{suffix}"]
         if not path.exists():
             fetch(url, path, md5)
@@ -198,6 +218,11 @@ class MedMNIST:
                 f"delete it, and it is fetched again from {url}"
             )
         return read_npz(path, config.shape, self.info["n_samples"])
+
+
+def _suffix(config: Config) -> str:
+    """What MedMNIST adds to the names of its files of other sizes."""
+    return "" if config.size == 28 else f"_{config.size}"
 
 
 def _own(path: Path, config: Config, splits: Sequence[str]) -> Dataset:

@@ -10,6 +10,7 @@ import torch
 
 from lmttm.data.dataset import Split
 from lmttm.data.placement import Placement, Prepared
+from lmttm.data.sources import is_local
 from lmttm.errors import InputError
 from lmttm.report.explain_page import explain_fragment, viewer_data
 from lmttm.report.nifti import heat_nifti
@@ -98,15 +99,16 @@ class Answering:
 
 
 def _examples(run: Run) -> list[Example]:
-    """The first volumes of each class of the test split; none where the data are not there."""
-    try:
-        dataset = run.dataset()
-    except InputError:
+    """The first volumes of each class of the test split; none that would be downloaded first."""
+    if not is_local(run.config):
         return []
-    split = dataset.splits["test"]
+    try:
+        split = run.dataset(("test",)).splits["test"]
+    except InputError:  # such as a file that was altered
+        return []
     found = [
         Example(f"test #{index}: {name}", split.images[index].numpy())
-        for label, name in enumerate(dataset.class_names)
+        for label, name in enumerate(run.class_names)
         for index in torch.nonzero(split.labels == label)[:2, 0].tolist()
     ]
     return found[:12]

@@ -9,7 +9,7 @@ import torch
 
 from lmttm.config.files import load_config
 from lmttm.data import phantoms
-from lmttm.data.sources import load_dataset
+from lmttm.data.sources import is_local, load_dataset
 from lmttm.errors import InputError
 from lmttm.storage import digest_of
 
@@ -174,3 +174,16 @@ def test_a_window_holds_for_a_file_of_bytes_too(tmp_path):
     expected = np.rint(255 * ((official()["val_images"] - 50.0) / 51).clip(0, 1))
     assert np.array_equal(dataset.splits["val"].images, expected)
     assert dataset.volume.intensity == "window"
+
+
+def test_what_is_local_needs_no_download(tmp_path):
+    def local(*overrides):
+        return is_local(load_config("base.json", [f"root={tmp_path}", *overrides]))
+
+    assert not local()
+    (tmp_path / "adrenalmnist3d.npz").touch()
+    assert local()
+    assert not local("size=64")
+    assert local("dataset_name=PhantomMNIST3D")
+    assert not local(f"dataset_name={tmp_path}/mine.npz")
+    assert local(f"dataset_name={tmp_path}/adrenalmnist3d.npz")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lmttm
-from lmttm.data import phantoms
+from lmttm.data import phantoms, sources
 from lmttm.data.placement import Placement, Prepared
 from lmttm.data.scan import Grid
 from lmttm.errors import InputError
@@ -53,3 +53,15 @@ def test_examples_are_volumes_of_every_class(answering):
     names = {example.name.partition(": ")[2] for example in answering.examples}
     assert names == set(answering.run.class_names)
     assert answering(answering.examples[0].volume)["heat"] is None
+
+
+def test_examples_never_start_a_download(monkeypatch, tmp_path):
+    """Guards against a page that fetches a data set when it starts."""
+    asked = []
+    monkeypatch.setattr(sources, "fetch", lambda *arguments: asked.append(arguments))
+    where = ["device=cpu", f"output_dir={tmp_path}", f"root={tmp_path}"]
+    assert Answering(lmttm.open_run("vesselmnist3d_28", where)).examples == []
+    assert not asked
+    (tmp_path / "vesselmnist3d.npz").write_bytes(b"another file")  # there, but not the official one
+    assert Answering(lmttm.open_run("vesselmnist3d_28", where)).examples == []
+    assert not asked
