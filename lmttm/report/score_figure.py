@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# Operating points by name: a marker, and the predictions `(N)` there.
+_Points = dict[str, tuple[str, np.ndarray]]
+
 
 def scores(
     labels: np.ndarray,
@@ -28,8 +31,8 @@ def scores(
         probabilities: `(N C)`.
         class_names: The C names.
         title: Such as the run, the split and the number of volumes.
-        threshold: Of two classes: the probability from which on the second is predicted; None
-            for the larger probability.
+        threshold: Of two classes: a probability of the second whose operating point is marked
+            beside that of the larger probability, which all else counts; or None.
         intervals: 95 % intervals of `acc` and `auc`, as `metrics.intervals` gives them.
 
     Returns:
@@ -45,12 +48,13 @@ def scores(
     # Of two classes the curves of the second tell all, as in MedMNIST's AUC.
     shown = [1] if len(names) == 2 else list(range(len(names)))
     predicted = probabilities.argmax(axis=1)
+    points: _Points = {"operating point": ("o", predicted)}
     if threshold is not None:
-        predicted = (probabilities[:, 1] >= threshold).astype(int)
+        points[f"threshold {threshold:.3f}"] = ("D", (probabilities[:, 1] >= threshold).astype(int))
     known = intervals or {}
     _confusion(panels[0, 0], labels, predicted, names, known.get("acc"))
-    _roc(panels[0, 1], labels, probabilities, predicted, names, shown, known.get("auc"))
-    _precision_recall(panels[1, 0], labels, probabilities, predicted, names, shown)
+    _roc(panels[0, 1], labels, probabilities, points, names, shown, known.get("auc"))
+    _precision_recall(panels[1, 0], labels, probabilities, points, names, shown)
     _reliability(panels[1, 1], probabilities[np.arange(len(labels)), predicted], predicted, labels)
     return figure
 
@@ -94,7 +98,7 @@ def _roc(
     panel: "Axes",
     labels: np.ndarray,
     probabilities: np.ndarray,
-    predicted: np.ndarray,
+    points: _Points,
     names: list[str],
     shown: list[int],
     interval: list[float] | None,
@@ -109,9 +113,10 @@ def _roc(
         colour = colour_of(number)
         name = f"{names[index]}: {auc(false, true):.3f}"
         panel.plot(false, true, color=colour, linestyle=dash_of(number), label=name)
-        hit = predicted == index
-        panel.plot(hit[~positive].mean(), hit[positive].mean(), "o", color=colour, ms=6)
-    panel.plot([], [], "o", color="grey", ms=6, label="operating point")
+        for marker, predicted in points.values():
+            hit = predicted == index
+            panel.plot(hit[~positive].mean(), hit[positive].mean(), marker, color=colour, ms=6)
+    _name_points(panel, points)
     panel.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":", label="chance: 0.500")
     panel.set_xlabel("1 - specificity")
     panel.set_ylabel("sensitivity")
@@ -124,7 +129,7 @@ def _precision_recall(
     panel: "Axes",
     labels: np.ndarray,
     probabilities: np.ndarray,
-    predicted: np.ndarray,
+    points: _Points,
     names: list[str],
     shown: list[int],
 ) -> None:
@@ -139,15 +144,16 @@ def _precision_recall(
         colour = colour_of(number)
         name = f"{names[index]}: {average:.3f}"
         panel.plot(recall, precision, color=colour, linestyle=dash_of(number), label=name)
-        hit = predicted == index
-        if hit.any():
-            panel.plot(hit[positive].mean(), positive[hit].mean(), "o", color=colour, ms=6)
+        for marker, predicted in points.values():
+            hit = predicted == index
+            if hit.any():
+                panel.plot(hit[positive].mean(), positive[hit].mean(), marker, color=colour, ms=6)
         if len(shown) == 1:
             rate = positive.mean()
             panel.axhline(
                 rate, color="grey", linewidth=1, linestyle=":", label=f"chance: {rate:.3f}"
             )
-    panel.plot([], [], "o", color="grey", ms=6, label="operating point")
+    _name_points(panel, points)
     panel.set_xlabel("recall")
     panel.set_ylabel("precision")
     panel.set_title("precision and recall, with average precision", fontsize=10)
@@ -174,6 +180,11 @@ def _reliability(
     panel.set_ylabel("share that is right")
     panel.set_title("reliability\n(numbers: volumes; lines: 95 % intervals, Wilson)", fontsize=10)
     _frame(panel, "upper left")
+
+
+def _name_points(panel: "Axes", points: _Points) -> None:
+    for name, (marker, _) in points.items():
+        panel.plot([], [], marker, color="grey", ms=6, label=name)
 
 
 def _frame(panel: "Axes", legend: Literal["lower right", "lower left", "upper left"]) -> None:

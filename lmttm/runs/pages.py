@@ -130,8 +130,8 @@ def _beside(scores: Scores) -> list[str]:
         )
         texts.append(
             f"The threshold {chosen['value']:.3f} was chosen on validation ({chosen['rule']}); "
-            f"here it gives {shares}. It is the operating point of the figure; the table of "
-            "scores counts the larger probability."
+            f"here it gives {shares}. A diamond marks it in the figure; all other numbers of "
+            "this report count the larger probability."
         )
     return texts
 

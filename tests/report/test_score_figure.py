@@ -66,18 +66,30 @@ def test_a_class_without_a_volume_has_no_curve():
         assert curves == ["class 0", "class 1"]
 
 
-@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
-def test_the_operating_point_is_that_of_the_threshold(threshold):
+@pytest.mark.parametrize("threshold", [0.2, 0.8])
+def test_the_operating_point_of_a_threshold_stands_beside_the_other(threshold):
+    """Guards against a confusion matrix at a threshold under the interval of another ACC."""
     labels, probabilities = sample(2)
-    confusion, roc, precision, *_ = scores(
-        labels, probabilities, names(2), threshold=threshold
-    ).axes
-    positive, hit = labels == 1, probabilities[:, 1] > threshold
-    place = next(line for line in roc.lines if line.get_marker() == "o").get_xydata()[0]
-    np.testing.assert_allclose(place, (hit[~positive].mean(), hit[positive].mean()))
-    place = next(line for line in precision.lines if line.get_marker() == "o").get_xydata()[0]
-    np.testing.assert_allclose(place, (hit[positive].mean(), positive[hit].mean()))
-    assert f"ACC {(hit == positive).mean():.3f}" in confusion.get_title()
+    intervals = {"acc": [0.1, 0.2], "auc": [0.3, 0.4]}
+    plain = scores(labels, probabilities, names(2), intervals=intervals).axes
+    axes = scores(labels, probabilities, names(2), intervals=intervals, threshold=threshold).axes
+    for number in (0, 3):  # confusion matrix and reliability
+        assert axes[number].get_title() == plain[number].get_title()
+        texts = [
+            [text.get_text() for text in panel.texts] for panel in (axes[number], plain[number])
+        ]
+        assert texts[0] == texts[1]
+    positive = labels == 1
+    for marker, cut in (("o", 0.5), ("D", threshold)):
+        hit = probabilities[:, 1] > cut
+        roc, precision = (
+            next(line for line in panel.lines if line.get_marker() == marker).get_xydata()[0]
+            for panel in axes[1:3]
+        )
+        np.testing.assert_allclose(roc, (hit[~positive].mean(), hit[positive].mean()))
+        np.testing.assert_allclose(precision, (hit[positive].mean(), positive[hit].mean()))
+    for panel in axes[1:3]:
+        assert {"operating point", f"threshold {threshold:.3f}"} <= set(legend(panel))
 
 
 def test_intervals_and_the_majority_are_named():
