@@ -73,7 +73,7 @@ def _show(args: argparse.Namespace, overrides: list[str], paths: list[str]) -> i
 
     config = _config(args, overrides)
     volumes, notes, failures = prepare_all(paths, config)
-    if not config.volume.settled:
+    if not config.volume.settled and config.volume.window is None:
         print("the window is each scan's own; a training settles one for all (volume.intensity)")
     for name, found in notes.items():
         print(f"{name}: {'; '.join(found) or 'nothing remarkable'}")

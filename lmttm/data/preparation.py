@@ -256,10 +256,12 @@ def geometry_of(config: Config) -> Geometry:
 
 
 def intensity_of(config: Config) -> Intensity:
-    """How a settled configuration makes bytes of values; each scan's own way where it is auto."""
+    """How a configuration makes bytes of values; each scan's own way where that is open."""
     volume = config.volume
-    window = None if volume.window is None else (volume.window[0], volume.window[1])
-    return Intensity(volume.intensity if volume.settled else "each", window)
+    if volume.window is None:
+        return Intensity(volume.intensity if volume.settled else "each")
+    kind = volume.intensity if volume.settled else "window"
+    return Intensity(kind, (volume.window[0], volume.window[1]))
 
 
 def load_volume(path: str | Path, config: Config) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lmttm.errors import InputError
 
+_SLAB = 4_000_000  # voxels that have a wide type at a time
 LARGEST = 2**31  # voxels: a header that claims more is broken
 # In mm. A power of two, so that edges such as 360/512 mm stay as they are.
 _FINEST = 2.0**-14
@@ -105,8 +106,24 @@ def rescaled(stored: NDArray[Any], slope: float, offset: float) -> NDArray[Any]:
         ends = [int(slope) * int(end) + int(offset) for end in (stored.min(), stored.max())]
         for kind in (np.int16, np.int32):
             if np.iinfo(kind).min <= min(ends) and max(ends) <= np.iinfo(kind).max:
-                wide = stored.astype(np.int64 if stored.dtype.itemsize > 2 else np.int32)
-                np.multiply(wide, int(slope), out=wide)
-                np.add(wide, int(offset), out=wide)
-                return wide.astype(kind)
-    return (stored.astype(np.float64) * slope + offset).astype(np.float32)
+                wide = np.int64 if stored.dtype.itemsize > 2 else np.int32
+                return _linear(stored, int(slope), int(offset), wide, kind)
+    return _linear(stored, float(slope), float(offset), np.float64, np.float32)
+
+
+def _linear(
+    stored: NDArray[Any], slope: float, offset: float, wide: type[Any], kind: type[Any]
+) -> NDArray[Any]:
+    """`slope * stored + offset`, computed in a wide type of which few voxels exist at a time."""
+    if not stored.ndim or not stored.size:
+        return (stored.astype(wide) * slope + offset).astype(kind)
+    result = np.empty_like(stored, dtype=kind)
+    axis = int(np.argmax(np.abs(stored.strides)))  # along which a slab lies in one piece
+    parts, results = np.moveaxis(stored, axis, 0), np.moveaxis(result, axis, 0)
+    planes = max(1, _SLAB // parts[0].size)
+    for at in range(0, len(parts), planes):
+        slab = parts[at : at + planes].astype(wide)
+        slab *= slope
+        slab += offset
+        results[at : at + planes] = slab
+    return result

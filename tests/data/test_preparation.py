@@ -215,3 +215,10 @@ def test_a_mask_is_read_in_any_spelling(tmp_path):
     assert not load_volume(tmp_path / "empty.npy", MASKS).any()
     np.save(tmp_path / "full.npy", np.ones((28, 28, 28), np.uint8))
     assert (load_volume(tmp_path / "full.npy", MASKS) == 255).all()
+
+
+def test_a_window_that_is_given_holds_before_anything_is_settled():
+    """Guards against a window of each scan's own where the configuration names one."""
+    config = load_config("base.json", ["dataset_name=mine/", "volume.window=-100,300"])
+    assert intensity_of(config) == Intensity("window", (-100.0, 300.0))
+    assert intensity_of(load_config("base.json")) == Intensity("each")

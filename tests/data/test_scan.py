@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lmttm.data import scan
 from lmttm.data.scan import oriented, rescaled
 from lmttm.errors import InputError
 
@@ -11,10 +12,10 @@ def test_axes_turn_without_a_copy():
     voxels = np.arange(24).reshape(2, 3, 4)
     affine = np.zeros((4, 4))
     affine[2, 0], affine[0, 1], affine[1, 2], affine[3, 3] = -3.0, 2.0, 1.0, 1.0
-    scan = oriented(voxels, affine)
-    assert scan.spacing == (2.0, 1.0, 3.0)
-    assert np.array_equal(scan.voxels, voxels.transpose(1, 2, 0)[:, :, ::-1])
-    assert np.shares_memory(scan.voxels, voxels)
+    turned = oriented(voxels, affine)
+    assert turned.spacing == (2.0, 1.0, 3.0)
+    assert np.array_equal(turned.voxels, voxels.transpose(1, 2, 0)[:, :, ::-1])
+    assert np.shares_memory(turned.voxels, voxels)
 
 
 @pytest.mark.parametrize("edge", [0.7, 0.9765625, 0.78125, 1 / 3, 2.5, 0.46875, 4.999])
@@ -46,6 +47,17 @@ def test_voxels_without_an_edge_are_refused(column):
     affine[:3, 0] = column
     with pytest.raises(InputError, match="must"):
         oriented(np.zeros((2, 2, 2)), affine)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(("slope", "offset"), [(1, -1024), (0.5, -7.25), (3, 2**20)])
+def test_a_large_scan_is_rescaled_slab_by_slab(slope, offset, order, monkeypatch):
+    """Guards against gigabytes of doubles, and against slabs that are left out or done twice."""
+    monkeypatch.setattr(scan, "_SLAB", 50)
+    stored = np.random.default_rng(0).integers(-3000, 3000, (7, 11, 13)).astype(np.int16)
+    stored = np.asarray(stored, order=order)[:, ::-1]
+    expected = stored.astype(np.float64) * slope + offset
+    assert np.array_equal(rescaled(stored, slope, offset), expected.astype(np.float32))
 
 
 @pytest.mark.parametrize(
