@@ -58,10 +58,10 @@ def _config(args: argparse.Namespace, overrides: list[str]) -> Config:
 
 
 def _check(args: argparse.Namespace, overrides: list[str]) -> int:
-    from lmttm.data.own import check_own
+    from lmttm.data.sources import check_set
     from lmttm.report import text
 
-    findings, counts = check_own(_config(args, overrides))
+    findings, counts = check_set(_config(args, overrides))
     print(text.counts_table(counts))
     print(text.findings_table(findings.rows()))
     return 1 if findings.unreadable or findings.leaks else 0

@@ -1,14 +1,22 @@
 """What is wrong with a labelled set of scans, reported before anybody trains."""
 
+import hashlib
+import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from lmttm.config.schema import Config
 from lmttm.data.cache import Summary
-from lmttm.data.tables import SPLITS, Entry
+from lmttm.data.dataset import Split
+from lmttm.data.tables import SPLITS, Entry, refuse
+from lmttm.errors import InputError
 
+log = logging.getLogger("lmttm")
+
+SHOWN = 5  # notes that a training shows
 _UNLIKE = 2.5  # factor by which a scan differs from the median to be unlike the rest
 
 
@@ -64,13 +72,69 @@ def check(
     _find_shared_patients(entries, findings)
     for split in SPLITS:
         present = {label for e, label in zip(entries, labels, strict=True) if e.split == split}
-        findings.missing += [
-            f"{name} has no scan in the {split} split"
-            for number, name in enumerate(class_names)
-            if number not in present
-        ]
+        findings.missing += _missing(present, class_names, split)
     _find_unusual(entries, summaries, findings)
     return findings
+
+
+def check_volumes(splits: Mapping[str, Split], class_names: Sequence[str]) -> Findings:
+    """Checks volumes that are no files of their own, as those of an npz file.
+
+    Args:
+        splits: By name; volumes are called by their index in a split.
+        class_names: The names of the classes.
+
+    Returns:
+        Equal volumes and missing classes; a volume of one value is equal to none.
+    """
+    findings = Findings()
+    known: dict[bytes, tuple[str, int]] = {}
+    for name, split in splits.items():
+        for index, volume in enumerate(split.images.numpy()):
+            if volume.min() == volume.max():
+                continue
+            digest = hashlib.sha256(np.ascontiguousarray(volume).data).digest()
+            other = known.setdefault(digest, (name, index))
+            if other == (name, index):
+                continue
+            both = f"volume {other[1]} of {other[0]} and volume {index} of {name} are one"
+            (findings.leaks if other[0] != name else findings.duplicates).append(both)
+        findings.missing += _missing(set(split.labels.tolist()), class_names, name)
+    return findings
+
+
+def report(findings: Findings, config: Config, *, full: bool) -> None:
+    """Reports to somebody who trains: leaks are refused, and the rest is a warning.
+
+    Args:
+        findings: What a check found.
+        config: `leaks` says whether leaks are refused.
+        full: Whether all splits were checked, so that a class may be said to miss one.
+
+    Raises:
+        InputError: There are leaks.
+    """
+    if findings.leaks and config.leaks == "refuse":
+        try:
+            refuse(findings.leaks)
+        except InputError as error:
+            raise InputError(
+                f"{error}\nscores would be too good; leaks=allow trains all the same"
+            ) from None
+    notes = [*findings.leaks, *findings.duplicates, *findings.unusual]
+    notes += findings.missing if full else []
+    for sentence in notes[:SHOWN]:
+        log.warning("%s", sentence)
+    if len(notes) > SHOWN:
+        log.warning("and %d more: python tools/prepare.py CONFIG --check", len(notes) - SHOWN)
+
+
+def _missing(present: set[int], class_names: Sequence[str], split: str) -> list[str]:
+    return [
+        f"{name} has no scan in the {split} split"
+        for number, name in enumerate(class_names)
+        if number not in present
+    ]
 
 
 def _find_twice(

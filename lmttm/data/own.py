@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lmttm.config.schema import Config
 from lmttm.config.volume import VolumeConfig
 from lmttm.data.cache import Cache, Summary, content_digest, folder_of, key_of, stamp_of
-from lmttm.data.checking import Findings, check
+from lmttm.data.checking import SHOWN, Findings, check, report
 from lmttm.data.content import decide
 from lmttm.data.dataset import Dataset, Split
 from lmttm.data.preparation import (
@@ -39,7 +39,6 @@ log = logging.getLogger("lmttm")
 
 _ALONE = 16  # scans that are not worth the start of further processes
 _MOST_PROCESSES = 8
-_SHOWN = 5  # notes that a training shows
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
     refuse([text for text in found.values() if isinstance(text, str)])
     summaries = {entry: s for entry, s in found.items() if isinstance(s, Summary)}
     findings = check(entries, labels, listed.class_names, [summaries[e] for e in entries])
-    _report(findings, config, full=needed == set(SPLITS))
+    report(findings, config, full=needed == set(SPLITS))
     volume = _settled(
         listed.volume, [s for entry, s in summaries.items() if entry.split == "train"]
     )
@@ -194,11 +193,9 @@ def check_own(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
         What was found, and the number of scans of each class by split.
 
     Raises:
-        InputError: It is not a folder of tables, or the tables cannot be used.
+        InputError: The tables cannot be used.
     """
     folder = Path(config.dataset_name)
-    if not folder.is_dir():
-        raise InputError(f"only a folder with tables can be checked, got {folder}")
     listed = list_own(folder, config)
     cache = Cache(folder_of(config.cache))
     found = summaries_of(listed.entries, geometry_of(config), cache)
@@ -213,23 +210,6 @@ def check_own(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
         for split in SPLITS
     }
     return findings, counts
-
-
-def _report(findings: Findings, config: Config, *, full: bool) -> None:
-    """Refuses leaks, and warns of what else was found."""
-    if findings.leaks and config.leaks == "refuse":
-        try:
-            refuse(findings.leaks)
-        except InputError as error:
-            raise InputError(
-                f"{error}\nscores would be too good; leaks=allow trains all the same"
-            ) from None
-    notes = [*findings.leaks, *findings.duplicates, *findings.unusual]
-    notes += findings.missing if full else []
-    for sentence in notes[:_SHOWN]:
-        log.warning("%s", sentence)
-    if len(notes) > _SHOWN:
-        log.warning("and %d more: python tools/prepare.py CONFIG --check", len(notes) - _SHOWN)
 
 
 def _settled(volume: VolumeConfig, training: Sequence[Summary]) -> VolumeConfig:
@@ -353,7 +333,7 @@ def _volumes(
         for entry, summary in zip(entries, summaries, strict=True)
         for note in notes_on(summary.content, intensity)
     ]
-    for sentence in unfit[:_SHOWN]:
+    for sentence in unfit[:SHOWN]:
         log.warning("%s", sentence)
     return cache.volumes(key, (len(entries), *geometry.shape), fill)
 

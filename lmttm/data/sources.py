@@ -14,10 +14,11 @@ from lmttm.config.schema import Config, is_own
 from lmttm.config.shape import Shape
 from lmttm.config.volume import VolumeConfig
 from lmttm.data import phantoms
+from lmttm.data.checking import Findings, check_volumes, report
 from lmttm.data.dataset import Dataset, Split
 from lmttm.data.download import fetch
 from lmttm.data.labelled import Labelled, read_npz
-from lmttm.data.own import load_own
+from lmttm.data.own import check_own, load_own
 from lmttm.data.tables import SPLITS, labels_of, read_tables
 from lmttm.errors import InputError
 from lmttm.storage import digest_of
@@ -56,6 +57,8 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
     if dataset.volume is None:  # a file of volumes, not of scans
         dataset = as_scans_would_be(dataset, config.volume)
         dataset = _refolded(dataset, config) if config.folds else dataset
+        if is_own(config.dataset_name):
+            report(check_volumes(dataset.splits, dataset.class_names), config, full=False)
     return dataset
 
 
@@ -64,6 +67,32 @@ def is_local(config: Config) -> bool:
     if is_own(config.dataset_name):
         return Path(config.dataset_name).exists()
     return _source(config.dataset_name).is_local(config)
+
+
+def check_set(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
+    """Checks all of a labelled set of the user's own; nothing is refused but what is no set.
+
+    Args:
+        config: Names the set.
+
+    Returns:
+        What was found, and the number of volumes of each class by split.
+
+    Raises:
+        InputError: It is not a set of the user's own, or cannot be read at all.
+    """
+    path = Path(config.dataset_name)
+    if not is_own(config.dataset_name):
+        raise InputError(f"only a set of your own can be checked, got {config.dataset_name}")
+    if path.is_dir():
+        return check_own(config)
+    dataset = _npz(path, config.shape)
+    names = dataset.class_names
+    counts = {
+        name: dict(zip(names, split.counts(len(names)).tolist(), strict=True))
+        for name, split in dataset.splits.items()
+    }
+    return check_volumes(dataset.splits, names), counts
 
 
 def as_scans_would_be(dataset: Dataset, volume: VolumeConfig) -> Dataset:

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import torch
+
 from lmttm.data.cache import Summary
-from lmttm.data.checking import check
+from lmttm.data.checking import check, check_volumes
 from lmttm.data.content import Content
+from lmttm.data.dataset import Split
 from lmttm.data.tables import Entry
 
 
@@ -51,3 +54,20 @@ def test_missing_classes_and_unlike_geometry():
     assert found.unusual[0] == "thick has voxels of 1 x 1 x 5 mm, most have about 1 x 1 x 1 mm"
     assert found.unusual[-1] == "thick: odd"
     assert ("class", found.missing[0]) in found.rows()
+
+
+def test_equal_volumes_without_files_of_their_own():
+    """Guards against an npz file whose test split holds volumes of the training."""
+    torch.manual_seed(0)
+    images = torch.randint(256, (9, 4, 5, 6), dtype=torch.uint8)
+    images[7] = images[1]  # test volume 1 is train volume 1
+    images[5] = images[4]
+    images[2] = images[8] = 0  # empty volumes are no copies of each other
+    labels = torch.tensor([0, 1, 0] * 3)
+    labels[3:6] = 0
+    cuts = {"train": slice(0, 3), "val": slice(3, 6), "test": slice(6, 9)}
+    splits = {name: Split(name, images[part], labels[part]) for name, part in cuts.items()}
+    found = check_volumes(splits, ("a", "b"))
+    assert found.leaks == ["volume 1 of train and volume 1 of test are one"]
+    assert found.duplicates == ["volume 1 of val and volume 2 of val are one"]
+    assert found.missing == ["b has no scan in the val split"]

@@ -9,7 +9,7 @@ import torch
 
 from lmttm.config.files import load_config
 from lmttm.data import phantoms
-from lmttm.data.sources import is_local, load_dataset
+from lmttm.data.sources import check_set, is_local, load_dataset
 from lmttm.errors import InputError
 from lmttm.storage import digest_of
 
@@ -187,3 +187,26 @@ def test_what_is_local_needs_no_download(tmp_path):
     assert local("dataset_name=PhantomMNIST3D")
     assert not local(f"dataset_name={tmp_path}/mine.npz")
     assert local(f"dataset_name={tmp_path}/adrenalmnist3d.npz")
+
+
+def test_one_volume_in_two_splits_of_a_file_is_a_leak(tmp_path, caplog):
+    """Guards against scores that are too good, also where folds cut the file anew."""
+    arrays = official()
+    arrays["test_images"][2] = arrays["train_images"][4]
+    arrays["train_images"][1] = arrays["train_images"][0]
+    np.savez(tmp_path / "own.npz", **arrays)
+    overrides = [f"dataset_name={tmp_path / 'own.npz'}"]
+    with pytest.raises(InputError, match=r"(?s)volume 4 of train and volume 2 of test.*leaks="):
+        load_dataset(load_config("base.json", overrides))
+    with pytest.raises(InputError, match="are one"):
+        load_dataset(load_config("base.json", [*overrides, "folds=2"]))
+    load_dataset(load_config("base.json", [*overrides, "leaks=allow"]))
+    assert "volume 0 of train and volume 1 of train are one" in caplog.text
+    findings, counts = check_set(load_config("base.json", overrides))
+    assert (len(findings.leaks), len(findings.duplicates)) == (1, 1)
+    assert counts["test"] == {"class 0": 3, "class 1": 2}
+
+
+def test_an_official_set_is_not_checked():
+    with pytest.raises(InputError, match="only a set of your own can be checked, got Adrenal"):
+        check_set(load_config("base.json"))
