@@ -30,6 +30,8 @@ def percent(probability: float) -> str:
         if probability < 0.0001:
             return "less than 0.01 %"
         return f"{100 * probability:.2f} %"
+    if probability > 0.95 or probability < 0.05:
+        return f"{100 * probability:.1f} %"
     return f"{100 * probability:.0f} %"
 
 

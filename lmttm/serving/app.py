@@ -117,19 +117,21 @@ class _TooLarge(InputError):
 
 
 async def _received(request: Any, folder: Path, name: str, largest: int) -> Path:
-    """Writes the body of a request to a file whose name is ours but for its ending."""
+    """Writes the body of a request to a file whose name is ours but for its ending.
+
+    The ending is judged last: a browser shows no answer that comes before it has sent all.
+    """
     message = f"an upload must have at most {largest // 2**20} MB"
     if int(request.headers.get("content-length") or 0) > largest:
         raise _TooLarge(message)
-    path = folder / f"upload{uploads.ending_of(name)}"
-    size = 0
+    path, size = folder / "upload", 0
     with path.open("wb") as file:
         async for chunk in request.stream():
             size += len(chunk)
             if size > largest:
                 raise _TooLarge(message)
             file.write(chunk)
-    return path
+    return path.rename(folder / f"upload{uploads.ending_of(name)}")
 
 
 def _unzipped(path: Path) -> Path:

@@ -6,7 +6,13 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from lmttm.data import arrays, dicom, itk, nifti
 from lmttm.errors import InputError
+
+# Formats whose files name no other file. A header of NRRD, MetaImage, MINC or PAR may name any
+# file of this computer as its voxels, and the answer would show it.
+KEPT = (".nii", ".nii.gz", ".zip", *arrays.SUFFIXES, *dicom.SUFFIXES)
+_REFUSED = {*nifti.SUFFIXES, *itk.SUFFIXES} - {*KEPT}
 
 LARGEST_UPLOAD = 256 * 2**20
 LARGEST_UNPACKED = 2**30
@@ -15,12 +21,24 @@ _ENDING = re.compile(r"(\.[A-Za-z0-9]{1,8}){1,2}$")
 
 
 def ending_of(name: str) -> str:
-    """The ending of an uploaded file's name, in lower case, of at most two parts."""
+    """The ending of an uploaded file's name, in lower case, of at most two parts.
+
+    It is empty where it tells no format, as of many DICOM slices.
+
+    Raises:
+        InputError: It is that of a format whose files may name other files.
+    """
     match = _ENDING.search(name)
     if match is None:
         return ""
-    ending = match[0].lower()
-    return ending if ending.endswith(".gz") else "." + ending.rsplit(".", 1)[1]
+    whole = match[0].lower()
+    endings = (whole, "." + whole.rsplit(".", 1)[1])
+    if any(ending in _REFUSED for ending in endings):
+        raise InputError(
+            "an upload must be NIfTI, NumPy or DICOM, or a zip of DICOM slices; predict.py reads "
+            "other formats"
+        )
+    return next((ending for ending in endings if ending in KEPT), "")
 
 
 def unpack(archive: Path, folder: Path, *, largest: int = LARGEST_UNPACKED) -> None:

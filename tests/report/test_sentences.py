@@ -52,6 +52,8 @@ def test_what_changes_nothing_is_not_made_into_a_reason():
         (0.5, "50 %"),
         (0.9999999, "more than 99.99 %"),
         (0.999, "99.90 %"),
+        (0.989, "98.9 %"),
+        (0.951, "95.1 %"),
         (1e-9, "less than 0.01 %"),
         (0.004, "0.40 %"),
     ],

@@ -72,6 +72,25 @@ def zipped(name, content):
     return file.getvalue()
 
 
+# A header whose voxels are another file of this computer.
+POINTING = b"ObjectType = Image\nNDims = 3\nDimSize = 8 8 8\nElementType = MET_UCHAR\n"
+POINTING += f"ElementDataFile = {__file__}\n".encode()
+
+
+def pickled():
+    """An npy file that would run code if it were trusted."""
+    file = io.BytesIO()
+    np.save(file, np.array([io.BytesIO], dtype=object), allow_pickle=True)
+    return file.getvalue()
+
+
+def claiming(edge):
+    """A NIfTI file whose header claims far more than it holds."""
+    content = bytearray(scan().to_bytes())
+    content[42:48] = np.array([edge] * 3, "<i2").tobytes()
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     ("headers", "ours"),
     [
@@ -143,8 +162,13 @@ def test_a_zip_of_dicom_slices_is_the_series(served, tmp_path):
         ("a.zip", zipped("bomb", bytes(2**20 * 1100)), "must unpack to at most 1024 MB"),
         ("a.zip", zipped("a.txt", b"x"), "the upload"),
         ("<img src=x>.nii", b"x" * 400, "cannot be read"),
+        ("a.mhd", POINTING, "must be NIfTI, NumPy or DICOM"),
+        ("a.zip", zipped("a.mha", POINTING), "must be NIfTI, NumPy or DICOM"),
+        ("a.npy", pickled(), "must hold numbers"),
+        ("a.nii", claiming(30000), "more than can be right"),
+        ("a.zip", zipped("inner.zip", zipped("a.dcm", b"x")), "DICOM slices"),
     ],
-    ids=range(9),
+    ids=range(14),
 )
 def test_a_hostile_upload_gets_a_message_and_the_server_lives(served, name, content, message):
     _, port = served

@@ -34,10 +34,25 @@ def unpacked(tmp_path, archive, **options):
         ("x.npy/../../y", ""),
         ("x.\x00npy", ""),
         ("<script>.npy", ".npy"),
+        ("head.mask.nii", ".nii"),
+        ("slice.IMA", ".ima"),
+        ("1.2.840.113.17", ""),
     ],
 )
 def test_of_a_name_only_its_ending_is_kept(name, ending):
     assert uploads.ending_of(name) == ending
+
+
+@pytest.mark.parametrize(
+    "name", ["a.mhd", "a.MHA", "a.nhdr", "a.nrrd", "a.b.gipl.gz", "a.hdr", "a.mnc", "a.par"]
+)
+def test_a_format_that_may_name_other_files_is_refused(tmp_path, name):
+    """Guards against a header that names a file of this computer as its voxels."""
+    with pytest.raises(InputError, match="must be NIfTI, NumPy or DICOM"):
+        uploads.ending_of(name)
+    archive = zipped(tmp_path / "a.zip", {"a.dcm": b"", f"folder/{name}": b"x"})
+    with pytest.raises(InputError, match="must be NIfTI, NumPy or DICOM"):
+        unpacked(tmp_path, archive)
 
 
 def test_files_are_numbered(tmp_path):
