@@ -63,8 +63,8 @@ def shape_features(split: Split) -> np.ndarray:
         the inside to the surface, three principal axes, three extents, and how far the shape
         fills the ball of its surface and the box of its extents.
     """
-    distances = signed_distance(split.images).numpy() * max(split.images.shape[1:])
-    masks = split.images.numpy() >= MASK_THRESHOLD
+    distances = signed_distance(split.images[:]).numpy() * max(split.images.shape[1:])
+    masks = split.images[:].numpy() >= MASK_THRESHOLD
     rows = []
     for mask, distance in zip(masks, distances, strict=True):
         places = np.argwhere(mask)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -67,6 +68,19 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return str(device) if device.type == "mps" else f"cpu ({torch.get_num_threads()} threads)"
+
+
+def memory_of(device: torch.device) -> float:
+    """The bytes of memory of a device; on the CPU those that the process may take."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[1])
+    if device.type == "mps":
+        return float(torch.mps.recommended_max_memory())
+    whole = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    try:  # a container may take less
+        return min(whole, float(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # it is "max" where there is no limit
+        return whole
 
 
 def fast_in_bf16(device: torch.device) -> bool:

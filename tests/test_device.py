@@ -10,6 +10,7 @@ from lmttm.device import (
     enough_memory,
     fast_in_bf16,
     make_deterministic,
+    memory_of,
     pick_device,
     shapes_only,
 )
@@ -149,3 +150,15 @@ def test_nothing_computes_something_else_on_a_gpu(monkeypatch):
         monkeypatch.delattr(torch, name)
     with torch.no_grad():
         assert layer(torch.rand(2, 6, 8)).shape == (2, 6, 8)
+
+
+def test_memory_of_the_host_is_what_the_process_may_take(monkeypatch):
+    """Guards against a container's limit that is taken for the memory of its machine."""
+    cpu = torch.device("cpu")
+    monkeypatch.setattr("lmttm.device.Path.read_text", lambda _: "max\n")
+    whole = memory_of(cpu)
+    assert 2**28 < whole < 2**50
+    monkeypatch.setattr("lmttm.device.Path.read_text", lambda _: "1000000\n")
+    assert memory_of(cpu) == 1_000_000
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1, 80))
+    assert memory_of(torch.device("cuda:0")) == 80

@@ -289,9 +289,7 @@ class TrainConfig(_Section):
         0.0, description="decay of the averaged weights that are validated and kept; 0: off"
     )
     keep: Literal["best", "last"] = Field(
-        "best",
-        description="the epoch whose weights best.pth holds: that of the best validation AUC, or "
-        "the last",
+        "best", description="the epoch whose weights best.pth holds: of the best validation AUC"
     )
     accumulate: Annotated[int, Field(ge=1, le=65536)] = Field(
         1, description="parts in which a batch passes the model, to take less memory"
@@ -364,6 +362,11 @@ class Config(_Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
         "auto", description="auto, cpu, cuda, cuda:N or mps"
     )
+    memory_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.3,
+        description="of the device's memory that the volumes of a split may take; those of a "
+        "larger split are loaded batch by batch",
+    )
     fast: bool = Field(True, description="take the steps in the form that saves arithmetic")
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
         3407, description="of everything random"
@@ -432,7 +435,9 @@ def reference() -> str:
                 add(type(field.default), f"{prefix}{name}.")
                 continue
             choices = [part.names for part in field.metadata if isinstance(part, OneOf)]
-            values = ", ".join(*choices or [_values(field.annotation)])
+            kinds = get_args(field.annotation) or (field.annotation,)
+            types = [getattr(kind, "__name__", str(kind)) for kind in kinds]
+            values = ", ".join(*choices or [_literals(field.annotation) or types])
             default = json.dumps(field.default)
             lines.append(f"| `{prefix}{name}` | `{default}` | {values} | {field.description} |")
 
@@ -440,18 +445,10 @@ def reference() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _values(annotation: Any) -> list[str]:
-    """The choices or the types that an annotation allows, as people call them."""
-    kind, parts = get_origin(annotation), get_args(annotation)
-    if kind is Literal:
-        return [str(value) for value in parts]
-    if kind is Annotated:
-        return _values(parts[0])
-    if kind is list and get_origin(parts[0]) is not Literal:
-        return [f"list of {text}" for text in _values(parts[0])]
-    if parts:
-        return [text for part in parts for text in _values(part)]
-    return ["null" if annotation is type(None) else annotation.__name__]
+def _literals(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    return [text for part in get_args(annotation) for text in _literals(part)]
 
 
 def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:

@@ -3,38 +3,20 @@
 import itertools
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 AXES = tuple("".join(order) for order in itertools.permutations("xyz"))
 
 
-_FORMS = {
-    "centre": "three numbers of mm such as 60,60,40, table or null",
-    "extent": "a number of mm, three such as 60,60,40, table or null",
-    "window": "two numbers such as -160,240, or null",
-}
-
-
-def _numbers(value: Any, info: ValidationInfo) -> Any:
+def _numbers(value: Any) -> Any:
     """`volume.window=-160,240` on the command line is the list [-160.0, 240.0]."""
     if value == "None":
         return None
-    if isinstance(value, str) and (value != "table" or info.field_name == "window"):
+    if isinstance(value, str) and "," in value:
         try:
-            first, *others = [float(part) for part in value.split(",")]
+            return [float(part) for part in value.split(",")]
         except ValueError:
-            others = []
-        if not others:
-            forms = _FORMS[str(info.field_name)]
-            raise ValueError(f"volume.{info.field_name} must be {forms}, got {value!r}")
-        value = [first, *others]
+            return value
     if isinstance(value, list | tuple):
         return [float(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in value]
     return value

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import tempfile
-import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from lmttm.data.content import Content
 from lmttm.data.preparation import Geometry, Region
+from lmttm.data.remembered import Remembered
 from lmttm.data.scans import files_in
 from lmttm.errors import InputError
 from lmttm.storage import digest_of, whole_file, write_text
@@ -177,44 +177,48 @@ class Cache:
         return summary
 
     def volumes(
-        self, key: str, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]], None]
-    ) -> NDArray[np.uint8]:
-        """Volumes `(N D H W)` of bytes in a file, made by `fill` where they are missing."""
-        path, check = self.folder / f"volumes-{key}.npy", self.folder / f"volumes-{key}.crc"
-        if (found := _mapped(path, check, shape)) is not None:
-            return found
+        self,
+        key: str,
+        shape: tuple[int, ...],
+        fill: Callable[[NDArray[Any]], None],
+        kind: str = "uint8",
+    ) -> tuple[NDArray[Any], Remembered]:
+        """Volumes in a file, which is not read to be opened.
+
+        Args:
+            key: Its name.
+            shape: `(N D H W)`.
+            fill: Writes them where they are missing, or the file is not as it was written.
+            kind: The type of a voxel.
+
+        Returns:
+            The volumes, memory-mapped, and what is remembered of their file.
+        """
+        path = self.folder / f"volumes-{key}.npy"
+        known = Remembered(path, path.with_suffix(".json"))
+        if known.get("kept") and (found := _mapped(path, shape, kind)) is not None:
+            return found, known
         with whole_file(path) as temporary:
-            made = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+            made = np.lib.format.open_memmap(temporary, "w+", np.dtype(kind), shape)
             fill(made)
             made.flush()
-            checksum = _checksum(made)
-        write_text(check, checksum)
-        mapped = _mapped(path, check, shape)
+        known.put("kept", "yes")
+        mapped = _mapped(path, shape, kind)
         if mapped is None:
             raise InputError(f"{path} cannot be read again")
-        return mapped
+        return mapped, known
 
     def _path(self, key: str, ending: str) -> Path:
         return self.folder / key[:2] / f"{key}{ending}"
 
 
-def _mapped(path: Path, check: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+def _mapped(path: Path, shape: tuple[int, ...], kind: str) -> NDArray[Any] | None:
     try:
         # Copied on write: a tensor must not point at memory that it may not write.
-        found: NDArray[np.uint8] = np.load(path, mmap_mode="c", allow_pickle=False)
-        expected = check.read_text(encoding="utf-8")
+        found: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    if found.shape != shape or found.dtype != np.uint8 or _checksum(found) != expected:
-        return None
-    return found
-
-
-def _checksum(volumes: NDArray[np.uint8]) -> str:
-    value = 0
-    for volume in volumes:
-        value = zlib.crc32(np.ascontiguousarray(volume).data, value)
-    return f"{value:08x}"
+    return found if found.shape == shape and found.dtype == np.dtype(kind) else None
 
 
 def digest_of_array(values: NDArray[Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lmttm.config.schema import Config
 from lmttm.data.cache import Summary
+from lmttm.data.chosen import in_parts
 from lmttm.data.dataset import Split
 from lmttm.data.tables import SPLITS, Entry, refuse
 from lmttm.errors import InputError
@@ -90,7 +91,8 @@ def check_volumes(splits: Mapping[str, Split], class_names: Sequence[str]) -> Fi
     findings = Findings()
     known: dict[bytes, tuple[str, int]] = {}
     for name, split in splits.items():
-        for index, volume in enumerate(split.images.numpy()):
+        volumes = (volume for part in in_parts(split.images) for volume in part.numpy())
+        for index, volume in enumerate(volumes):
             if volume.min() == volume.max():
                 continue
             digest = hashlib.sha256(np.ascontiguousarray(volume).data).digest()

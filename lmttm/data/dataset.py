@@ -10,7 +10,9 @@ from torch import Tensor
 
 from lmttm.config.schema import Config
 from lmttm.config.volume import VolumeConfig
-from lmttm.data.distance import signed_distance
+from lmttm.data.chosen import Images, in_parts, some
+from lmttm.data.distance import distances_of, signed_squares
+from lmttm.data.remembered import Remembered
 from lmttm.errors import InputError
 
 
@@ -20,18 +22,20 @@ class Split:
 
     Attributes:
         name: train, val or test.
-        images: `(N D H W)` uint8.
+        images: `(N D H W)` uint8; they may lie in a file that is larger than memory.
         labels: `(N)` int64, from 0 to the number of classes less 1.
-        distances: `(N D H W)` float32, signed distances to the surface of a shape mask; None
-            where the model does not see them.
+        distances: `(N D H W)`, the signed squares of the distances to the surface of a shape
+            mask (`signed_squares`); None where the model does not see them.
         paths: Of the scans, as their table spells them; None where the volumes have no files.
+        known: What is remembered of the file of the volumes; None where they have none.
     """
 
     name: str
-    images: Tensor
+    images: Images
     labels: Tensor
     distances: Tensor | None = None
     paths: tuple[str, ...] | None = None
+    known: Remembered | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -39,7 +43,7 @@ class Split:
     def __getitem__(self, chosen: slice) -> "Split":
         """Some of the volumes in a row, not copied."""
         distances = None if self.distances is None else self.distances[chosen]
-        return Split(self.name, self.images[chosen], self.labels[chosen], distances)
+        return Split(self.name, some(self.images, chosen), self.labels[chosen], distances)
 
     def to(self, device: torch.device) -> "Split":
         """The same split with its tensors on a device."""
@@ -54,7 +58,7 @@ class Split:
     def inputs(self, chosen: Tensor | slice) -> Tensor:
         """What the model takes for some of the volumes, `(b c D H W)`; see `prepare`."""
         distances = None if self.distances is None else self.distances[chosen]
-        return _stack(self.images[chosen], distances)
+        return stack(self.images[chosen], distances)
 
     def counts(self, num_classes: int) -> Tensor:
         """Volumes of each class `(classes)`."""
@@ -69,12 +73,22 @@ class Split:
         return torch.where(counts > 0, len(self) / ((counts > 0).sum() * counts.clamp(min=1)), 0.0)
 
     def digest(self) -> str:
-        """The first 32 digits of the SHA-256 of all volumes and labels."""
+        """The first 32 digits of the SHA-256 of all volumes and labels.
+
+        Of volumes in a file it is computed once, and again where the file was replaced.
+        """
+        labels = self.labels.cpu().numpy().tobytes()
+        name = f"digest with labels {hashlib.sha256(labels).hexdigest()}"
+        if self.known and (known := self.known.get(name)):
+            return known
         digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
-        for part in self.images.split(64):  # as memory-mapped volumes must not be read whole
+        for part in in_parts(self.images):
             digest.update(part.cpu().contiguous().numpy().tobytes())
-        digest.update(self.labels.cpu().numpy().tobytes())
-        return digest.hexdigest()[:32]
+        digest.update(labels)
+        found = digest.hexdigest()[:32]
+        if self.known:
+            self.known.put(name, found)
+        return found
 
     def majority_rate(self) -> float:
         """Share of the most frequent class: what a constant answer scores."""
@@ -98,13 +112,6 @@ class Dataset:
         return " ".join(f"{name}:{split.digest()}" for name, split in sorted(self.splits.items()))
 
 
-def with_distances(split: Split, config: Config) -> Split:
-    """The split with its distance channel, where the configuration has one."""
-    if config.distance != "on":
-        return split
-    return replace(split, distances=signed_distance(split.images))
-
-
 def prepare(volumes: np.ndarray | Tensor, config: Config) -> Tensor:
     """Makes of stored volumes what the model takes.
 
@@ -126,11 +133,13 @@ def prepare(volumes: np.ndarray | Tensor, config: Config) -> Tensor:
             f"volumes must be uint8 of shape (b, {', '.join(map(str, config.shape))}), "
             f"got {str(volumes.dtype).removeprefix('torch.')} of shape {tuple(volumes.shape)}"
         )
-    return _stack(volumes, signed_distance(volumes) if config.distance == "on" else None)
+    squares = signed_squares(volumes).to(volumes.device) if config.distance == "on" else None
+    return stack(volumes, squares)
 
 
-def _stack(volumes: Tensor, distances: Tensor | None) -> Tensor:
-    channels = [volumes.float() / 255] + ([] if distances is None else [distances])
+def stack(volumes: Tensor, squares: Tensor | None) -> Tensor:
+    """What a model takes `(b c D H W)`, of bytes and signed squares of distances `(b D H W)`."""
+    channels = [volumes.float() / 255] + ([] if squares is None else [distances_of(squares)])
     return torch.stack(channels, dim=1)
 
 

@@ -6,16 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmttm.data.chosen import Images, grey_values, in_parts
+
 MASK_THRESHOLD = 128
 
 
-def is_mask(volumes: Tensor) -> bool:
+def is_mask(volumes: Images) -> bool:
     """Whether uint8 volumes hold two grey values, one of them a shape: masks, not images."""
-    values: set[int] = set()
-    for part in volumes.split(64):  # they may be memory-mapped, and more than memory holds
-        values.update(part.unique().tolist())
-        if len(values) > 2:
-            return False
+    values = grey_values(volumes)
     return len(values) == 2 and min(values) < MASK_THRESHOLD <= max(values)
 
 
@@ -31,19 +29,51 @@ def signed_distance(volumes: Tensor) -> Tensor:
         `(b D H W)` float32 on the same device, in units of the volume's longest edge: positive
         inside the shape, negative outside; 0 everywhere where there is no surface.
     """
+    return distances_of(signed_squares(volumes).to(volumes.device))
+
+
+def signed_squares(volumes: Images) -> Tensor:
+    """The squares of the signed distances in voxels, with their signs: whole numbers.
+
+    They take half the memory of the distances, or as much in large volumes, and are exact.
+
+    Args:
+        volumes: Masks `(b D H W)` uint8; voxels of at least 128 are the shape.
+
+    Returns:
+        `(b D H W)` on the host, int16 where that holds the longest diagonal, else int32.
+    """
     from scipy.ndimage import distance_transform_edt  # slow to import
 
-    def one(mask: np.ndarray) -> np.ndarray | float:
-        if mask.all() or not mask.any():
-            return 0.0
-        signed: np.ndarray = distance_transform_edt(mask) - distance_transform_edt(~mask)
-        signed /= max(mask.shape)
-        return signed
+    shape = tuple(volumes.shape)
+    result = torch.zeros(shape, dtype=kind_of(shape[1:]))
+    places = iter(result.numpy())
+    for part in in_parts(volumes):
+        for volume in part.cpu().numpy():
+            mask, place = volume >= MASK_THRESHOLD, next(places)
+            if mask.any() and not mask.all():
+                inside, outside = distance_transform_edt(mask), distance_transform_edt(~mask)
+                place[:] = np.rint(inside**2) - np.rint(outside**2)
+    return result
 
-    result = np.empty(tuple(volumes.shape), dtype=np.float32)
-    for place, volume in zip(result, volumes.cpu(), strict=True):
-        place[:] = one(volume.numpy() >= MASK_THRESHOLD)
-    return torch.from_numpy(result).to(volumes.device)
+
+def kind_of(shape: Sequence[int]) -> torch.dtype:
+    """The type that holds the squared distances within a volume `(D H W)`."""
+    longest = sum((edge - 1) ** 2 for edge in shape)
+    return torch.int16 if longest <= torch.iinfo(torch.int16).max else torch.int32
+
+
+def distances_of(squares: Tensor) -> Tensor:
+    """The signed distances, in longest edges of the volume, of their squares in voxels.
+
+    Args:
+        squares: `(b D H W)`, as `signed_squares` gives them.
+
+    Returns:
+        `(b D H W)` float32 on their device.
+    """
+    exact = squares.float()
+    return exact.abs().sqrt() * exact.sign() / max(squares.shape[1:])
 
 
 def without_cube(grey: Tensor, distances: Tensor, inside: Sequence[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Labelled volumes in MedMNIST's npz form.
+"""Labelled volumes in MedMNIST's npz form, or unpacked into a folder of npy files.
 
 Nothing in a file can run, and no memory is taken for it before its headers are known to say
 what they should.
@@ -47,6 +47,58 @@ def read_npz(path: Path, shape: Shape, counts: dict[str, int] | None = None) -> 
     return splits
 
 
+def is_unpacked(folder: Path) -> bool:
+    """Whether a folder holds volumes, not tables of scans."""
+    return (folder / "train_images.npy").is_file()
+
+
+def read_unpacked(folder: Path, shape: Shape) -> Labelled:
+    """Reads a folder of the arrays of such a file: train_images.npy, train_labels.npy, ...
+
+    Args:
+        folder: The folder.
+        shape: Of each volume, D H W.
+
+    Returns:
+        The three splits; their volumes are memory-mapped, so that they may exceed memory.
+
+    Raises:
+        InputError: An array cannot be read, or holds something else.
+    """
+    splits = {}
+    for split in SPLITS:
+        images = _map_array(folder / f"{split}_images.npy", (None, *shape))
+        labels = _map_array(folder / f"{split}_labels.npy", (len(images), 1))
+        splits[split] = images, labels[:, 0].astype(np.int64)
+    return splits
+
+
+def _map_array(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
+    if not path.is_file():
+        raise InputError(f"{path} is missing")
+    try:
+        # Copied on write: a tensor must not point at memory that it may not write.
+        found: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
+    except Exception as error:  # a damaged or hostile file may raise anything
+        raise InputError(f"{path} cannot be read as an npy file: {one_line(error)}") from None
+    _check(path.name, path.stem, found.shape, found.dtype, shape)
+    return found
+
+
+def _check(
+    file: str, key: str, got: tuple[int, ...], dtype: np.dtype, shape: tuple[int | None, ...]
+) -> None:
+    """Raises an InputError unless an array is what its name says."""
+    kind = "uint8" if key.endswith("images") else "integers"
+    right_type = dtype == np.uint8 if kind == "uint8" else dtype.kind in "ui"
+    if shape[0] is None and got:
+        shape = (max(got[0], 1), *shape[1:])
+    if not right_type or got != shape:
+        raise InputError(
+            f"{file}: {key} must be {kind} of shape {shape}, got {dtype} of shape {got}"
+        )
+
+
 def _read_array(
     path: Path, archive: zipfile.ZipFile, key: str, shape: tuple[int | None, ...]
 ) -> np.ndarray:
@@ -56,14 +108,7 @@ def _read_array(
         if npy.read_magic(file) != (1, 0):
             raise ValueError(f"{key} is of an unknown npy version")
         got, _, dtype = npy.read_array_header_1_0(file)
-    kind = "uint8" if key.endswith("images") else "integers"
-    right_type = dtype == np.uint8 if kind == "uint8" else dtype.kind in "ui"
-    if shape[0] is None and got:
-        shape = (max(got[0], 1), *shape[1:])
-    if not right_type or got != shape:
-        raise InputError(
-            f"{path.name}: {key} must be {kind} of shape {shape}, got {dtype} of shape {got}"
-        )
+    _check(path.name, key, got, dtype, shape)
     if np.prod(got, dtype=float) * dtype.itemsize > archive.getinfo(f"{key}.npy").file_size:
         raise InputError(f"{path.name}: {key} is shorter than its header claims")
     with archive.open(f"{key}.npy") as file:

@@ -29,6 +29,7 @@ from lmttm.data.preparation import (
     notes_on,
     to_bytes,
 )
+from lmttm.data.remembered import Remembered
 from lmttm.data.scans import read
 from lmttm.data.splitting import draw_splits, folds
 from lmttm.data.tables import SPLITS, Entry, labels_of, read_tables, refuse
@@ -135,12 +136,13 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
     for split in splits:
         chosen = [entry for entry in entries if entry.split == split]
         numbers = [n for n, e in zip(labels, entries, strict=True) if e.split == split]
-        images = _volumes(chosen, [summaries[e] for e in chosen], settled, cache)
+        images, known = _volumes(chosen, [summaries[e] for e in chosen], settled, cache)
         result[split] = Split(
             name=split,
             images=torch.from_numpy(images),
             labels=torch.tensor(numbers, dtype=torch.int64),
             paths=tuple(entry.name for entry in chosen),
+            known=known,
         )
     return Dataset(str(folder), listed.class_names, result, volume)
 
@@ -174,11 +176,13 @@ def load_external(folder: Path, config: Config, name: str) -> Dataset:
     found = summaries_of(entries, geometry_of(config), cache)
     refuse([text for text in found if isinstance(text, str)])
     summaries = [summary for summary in found if isinstance(summary, Summary)]
+    images, remembered = _volumes(entries, summaries, config, cache)
     split = Split(
         name=name,
-        images=torch.from_numpy(_volumes(entries, summaries, config, cache)),
+        images=torch.from_numpy(images),
         labels=torch.tensor([known[entry.label] for entry in entries], dtype=torch.int64),
         paths=tuple(entry.name for entry in entries),
+        known=remembered,
     )
     return Dataset(str(folder), names, {name: split}, config.volume)
 
@@ -318,7 +322,7 @@ def prepare_one(job: _Job) -> Summary | str:
 
 def _volumes(
     entries: Sequence[Entry], summaries: Sequence[Summary], config: Config, cache: Cache
-) -> NDArray[np.uint8]:
+) -> tuple[NDArray[np.uint8], Remembered]:
     """The bytes of scans, `(N D H W)`, in one file of the cache."""
     geometry, intensity = geometry_of(config), intensity_of(config)
     text = json.dumps([[s.key for s in summaries], asdict(intensity)])

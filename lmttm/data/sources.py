@@ -1,8 +1,10 @@
 """Where a data set comes from: MedMNIST 3D, the phantoms, files of your own."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,11 +16,14 @@ from lmttm.config.schema import Config, is_own
 from lmttm.config.shape import Shape
 from lmttm.config.volume import VolumeConfig
 from lmttm.data import phantoms
+from lmttm.data.cache import Cache, folder_of
 from lmttm.data.checking import Findings, check_volumes, report
+from lmttm.data.chosen import Chosen, Images, grey_values, in_parts
 from lmttm.data.dataset import Dataset, Split
 from lmttm.data.download import fetch
-from lmttm.data.labelled import Labelled, read_npz
+from lmttm.data.labelled import Labelled, is_unpacked, read_npz, read_unpacked
 from lmttm.data.own import check_own, load_own
+from lmttm.data.remembered import Remembered, name_of
 from lmttm.data.tables import SPLITS, labels_of, read_tables
 from lmttm.errors import InputError
 from lmttm.storage import digest_of
@@ -55,11 +60,23 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
             f"got {config.model.out_class_num}"
         )
     if dataset.volume is None:  # a file of volumes, not of scans
-        dataset = as_scans_would_be(dataset, config.volume)
+        dataset = as_scans_would_be(dataset, config.volume, config.cache)
         dataset = _refolded(dataset, config) if config.folds else dataset
         if is_own(config.dataset_name):
-            report(check_volumes(dataset.splits, dataset.class_names), config, full=False)
+            report(_checked(dataset), config, full=False)
     return dataset
+
+
+def _checked(dataset: Dataset) -> Findings:
+    """What a check of the volumes finds; of volumes in files it is remembered."""
+    known = dataset.splits["train"].known
+    name = f"check of {dataset.digest()}" if known else ""
+    if known and (text := known.get(name)):
+        return Findings(**json.loads(text))
+    findings = check_volumes(dataset.splits, dataset.class_names)
+    if known:
+        known.put(name, json.dumps(asdict(findings)))
+    return findings
 
 
 def is_local(config: Config) -> bool:
@@ -84,9 +101,9 @@ def check_set(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
     path = Path(config.dataset_name)
     if not is_own(config.dataset_name):
         raise InputError(f"only a set of your own can be checked, got {config.dataset_name}")
-    if path.is_dir():
+    if path.is_dir() and not is_unpacked(path):
         return check_own(config)
-    dataset = _npz(path, config.shape)
+    dataset = _volumes(path, config.shape)
     names = dataset.class_names
     counts = {
         name: dict(zip(names, split.counts(len(names)).tolist(), strict=True))
@@ -95,34 +112,55 @@ def check_set(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
     return check_volumes(dataset.splits, names), counts
 
 
-def as_scans_would_be(dataset: Dataset, volume: VolumeConfig) -> Dataset:
+def as_scans_would_be(dataset: Dataset, volume: VolumeConfig, cache: str) -> Dataset:
     """Treats stored bytes as the bytes of a scan: a mask of 0 and 1 becomes one of 0 and 255.
 
     Args:
         dataset: Its volumes are as their file holds them.
         volume: The section `volume`; what is auto is decided by the training split.
+        cache: The key `cache`: where changed bytes of volumes go that lie in a file.
 
     Returns:
         The data set with `volume` settled.
     """
     if not volume.settled:
-        masks = len(dataset.splits["train"].images.unique()) <= 2
+        masks = len(grey_values(dataset.splits["train"].images)) <= 2
         kind = "masks" if masks else "bytes" if volume.window is None else "window"
         volume = volume.model_copy(update={"intensity": kind})
     changed = {}
     for name, split in dataset.splits.items():
         table = _table(split.images, volume)
-        images = split.images if table is None else table[split.images.int()]
-        changed[name] = replace(split, images=images)
+        changed[name] = split if table is None else _looked_up(split, table, cache)
     return replace(dataset, splits=changed, volume=volume)
 
 
-def _table(images: torch.Tensor, volume: VolumeConfig) -> torch.Tensor | None:
+def _looked_up(split: Split, table: torch.Tensor, cache: str) -> Split:
+    """The split with other bytes; those of volumes in a file go to a file."""
+
+    def fill(result: np.ndarray) -> None:
+        start = 0
+        for part in in_parts(split.images):
+            result[start : start + len(part)] = table[part.int()].numpy()
+            start += len(part)
+
+    shape = tuple(split.images.shape)
+    if split.known is None:
+        images = np.empty(shape, dtype=np.uint8)
+        fill(images)
+        return replace(split, images=torch.from_numpy(images))
+    text = f"{split.digest()} {table.tolist()}"
+    key = hashlib.sha256(text.encode()).hexdigest()[:32]
+    images, known = Cache(folder_of(cache)).volumes(key, shape, fill)
+    return replace(split, images=torch.from_numpy(images), known=known)
+
+
+def _table(images: Images, volume: VolumeConfig) -> torch.Tensor | None:
     """What each byte becomes, where that is another byte."""
     grey = torch.arange(256)
     if volume.intensity == "masks":
-        shape = int(images.max()) if len(images) else 255
-        if shape in (0, 255) or len(images.unique()) > 2:
+        values = grey_values(images)
+        shape = max(values, default=255)
+        if shape in (0, 255) or len(values) > 2:
             return None
         return ((grey == shape) * 255).to(torch.uint8)
     if volume.window is None or volume.intensity in ("bytes", "each"):
@@ -135,7 +173,7 @@ def _refolded(dataset: Dataset, config: Config) -> Dataset:
     from sklearn.model_selection import StratifiedKFold
 
     train, val = dataset.splits["train"], dataset.splits["val"]
-    images = torch.cat([train.images, val.images])
+    sources = [train.images, val.images]
     labels = torch.cat([train.labels, val.labels])
     rarest = labels.bincount().min().item()
     if config.folds > rarest:
@@ -143,7 +181,10 @@ def _refolded(dataset: Dataset, config: Config) -> Dataset:
     # One seed for all, so that the folds of different runs are the same.
     folds = StratifiedKFold(config.folds, shuffle=True, random_state=0).split(labels, labels)
     parts = zip(("train", "val"), list(folds)[config.fold], strict=True)
-    drawn = {name: Split(name, images[chosen], labels[chosen]) for name, chosen in parts}
+    drawn = {
+        name: Split(name, Chosen(sources, torch.from_numpy(rows)), labels[rows])
+        for name, rows in parts
+    }
     return replace(dataset, splits=dataset.splits | drawn)
 
 
@@ -156,7 +197,8 @@ def class_names(dataset_name: str, shape: Shape = (28, 28, 28)) -> tuple[str, ..
     """
     if is_own(dataset_name):
         path = Path(dataset_name)
-        return labels_of(read_tables(path))[1] if path.is_dir() else _npz(path, shape).class_names
+        tables = path.is_dir() and not is_unpacked(path)
+        return labels_of(read_tables(path))[1] if tables else _volumes(path, shape).class_names
     return _source(dataset_name).class_names
 
 
@@ -255,20 +297,34 @@ def _suffix(config: Config) -> str:
 
 
 def _own(path: Path, config: Config, splits: Sequence[str]) -> Dataset:
-    """A labelled set of the user's own: an npz in MedMNIST's form, or a folder of tables."""
+    """A labelled set of the user's own: volumes in MedMNIST's form, or a folder of tables."""
     if not path.exists():
         raise InputError(f"the data set {path} is not there")
-    if path.is_dir():
+    if path.is_dir() and not is_unpacked(path):
         return load_own(path, config, splits)
-    return _npz(path, config.shape)
+    dataset = _volumes(path, config.shape)
+    if path.is_dir():
+        dataset = _remembering(dataset, path, Path(folder_of(config.cache)))
+    return dataset
 
 
-def _npz(path: Path, shape: Shape) -> Dataset:
+def _volumes(path: Path, shape: Shape) -> Dataset:
+    """A set of volumes: an npz file, or a folder of its arrays as npy files."""
     if not path.exists():
         raise InputError(f"the data set {path} is not there")
-    labelled = read_npz(path, shape)
+    labelled = read_unpacked(path, shape) if path.is_dir() else read_npz(path, shape)
     num_classes = max(2, *(int(labels.max()) + 1 for _, labels in labelled.values()))
     return _dataset(str(path), _numbered(num_classes), labelled)
+
+
+def _remembering(dataset: Dataset, folder: Path, cache: Path) -> Dataset:
+    """The data set with what is remembered of the files of its volumes."""
+    splits = {}
+    for name, split in dataset.splits.items():
+        file = folder / f"{name}_images.npy"
+        known = Remembered(file, cache / f"known-{name_of(file)}.json")
+        splits[name] = replace(split, known=known)
+    return replace(dataset, splits=splits)
 
 
 def _dataset(name: str, names: tuple[str, ...], labelled: Labelled) -> Dataset:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from lmttm.data.chosen import Images, in_parts
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -15,11 +17,11 @@ class Statistics:
     foreground: tuple[float, float]
 
     @classmethod
-    def of(cls, images: Any) -> "Statistics":
-        """Of volumes `(N D H W)` uint8, a tensor or an array."""
+    def of(cls, images: Images) -> "Statistics":
+        """Of volumes `(N D H W)` uint8."""
         bright, share = [], []
-        for part in np.array_split(np.asarray(images), -(-len(images) // 64)):  # may be mapped
-            flat = part.reshape(len(part), -1)
+        for part in in_parts(images):
+            flat = part.numpy().reshape(len(part), -1)
             bright += [flat.mean(axis=1)]
             share += [(flat > 0).mean(axis=1)]
         brightness, foreground = np.concatenate(bright), np.concatenate(share)

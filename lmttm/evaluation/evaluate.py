@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lmttm.data.dataset import Split
+from lmttm.data.feed import feed
 
 
 @torch.no_grad()
@@ -22,7 +23,7 @@ def evaluate(
 
     Args:
         model: Volumes -> logits.
-        split: The split, on the model's device.
+        split: The split, on the model's device or on the host.
         batch_size: Volumes at a time; without influence on the result.
         flips: Sets of axes of a batch `(b c D H W)`; the logits are averaged over the
             volumes mirrored along each set. See `lmttm.data.augment.all_flips`.
@@ -33,14 +34,16 @@ def evaluate(
     """
     model.eval()
     logits = []
-    for start in tqdm(
-        range(0, len(split), batch_size),
+    order = [slice(start, start + batch_size) for start in range(0, len(split), batch_size)]
+    place = next(model.parameters(), split.labels).device
+    for volumes, _ in tqdm(
+        feed(split, order, place),
+        total=len(order),
         desc=split.name,
         unit="batch",
         leave=False,
         dynamic_ncols=True,
         disable=not progress,
     ):
-        volumes = split.inputs(slice(start, start + batch_size))
         logits.append(torch.stack([model(volumes.flip(tuple(axes))) for axes in flips]).mean(dim=0))
     return torch.cat(logits).float().cpu()

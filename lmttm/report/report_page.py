@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmttm.config.kinds import METRICS
+from lmttm.data.chosen import Arrays
 from lmttm.report import page, sheet
 from lmttm.report.curves import curves
 from lmttm.report.published import published
@@ -33,7 +34,7 @@ def report_page(
     history: list[dict[str, Any]],
     labels: np.ndarray,
     probabilities: np.ndarray,
-    images: np.ndarray,
+    images: np.ndarray | Arrays,
     class_names: Sequence[str],
     volume_names: Sequence[str],
     limits: Sequence[str],
@@ -102,7 +103,7 @@ class _Volumes:
         self,
         labels: np.ndarray,
         probabilities: np.ndarray,
-        images: np.ndarray,
+        images: np.ndarray | Arrays,
         class_names: Sequence[str],
         volume_names: Sequence[str],
     ) -> None:

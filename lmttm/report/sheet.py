@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lmttm.data.chosen import Arrays
 from lmttm.report.style import short
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def centre_of(volume: np.ndarray) -> tuple[int, ...]:
 
 
 def contact_sheet(
-    images: np.ndarray,
+    images: np.ndarray | Arrays,
     indices: list[int],
     labels: np.ndarray,
     probabilities: np.ndarray,

@@ -25,7 +25,10 @@ LOCK = "lock"
 LOG = "log.jsonl"
 
 # What may differ when a run is resumed: how long, how often it is saved, and where things are.
-_FREE_ON_RESUME = {"train.epoch", "train.save_every", "device", "root", "output_dir", "cache"}
+_FREE_ON_RESUME = {
+    *("train.epoch", "train.save_every", "device", "memory_share"),
+    *("root", "output_dir", "cache"),
+}
 
 
 def check_folder(folder: Path, *, may_exist: bool) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from lmttm.data.chosen import joined
 from lmttm.data.dataset import Dataset
 from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError
@@ -58,9 +59,10 @@ def predict_folds(
     parts = [dataset.splits[split] for dataset in datasets]
     pooled = replace(
         first,
-        images=torch.cat([part.images for part in parts]),
+        images=joined([part.images for part in parts]),
         labels=torch.cat([part.labels for part in parts]),
         paths=tuple(path for part in parts for path in part.paths or ()) or None,
+        known=None,
     )
     kept = replace(datasets[0], splits={split: pooled})
     return kept, Prediction((torch.cat(logits),))

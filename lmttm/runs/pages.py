@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmttm.config.schema import Config
 from lmttm.config.shape import in_words
+from lmttm.data.chosen import Arrays
 from lmttm.data.dataset import Dataset
 from lmttm.report.report_page import report_page
 from lmttm.runs.checkpoint import Checkpoint
@@ -59,7 +60,7 @@ def report(
         history=_history(output_dir / names[0]) if len(members) == 1 else [],
         labels=scores.labels,
         probabilities=scores.probabilities,
-        images=split.images.numpy(),
+        images=Arrays(split.images),
         class_names=scores.class_names,
         volume_names=[printable(path) for path in split.paths]
         if split.paths

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lmttm.config.schema import Config, is_own
 from lmttm.data.augment import all_flips
-from lmttm.data.dataset import Split, with_distances
+from lmttm.data.dataset import Split
+from lmttm.data.placing import placed
 from lmttm.device import enough_memory, make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.evaluation.evaluate import evaluate
@@ -19,7 +20,7 @@ from lmttm.runs.checkpoint import Checkpoint
 Array = npt.NDArray[np.float64]
 
 # What a prediction takes from the configuration that the user names; the rest is the checkpoint's.
-FROM_USER = ("root", "device", "batch_size", "output_dir", "cache", "leaks")
+FROM_USER = ("root", "device", "batch_size", "output_dir", "cache", "leaks", "memory_share")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class _Machine:
         config = self.config
         found: Tensor = evaluate(
             self.model,
-            with_distances(split, config).to(self.device),
+            placed(split, config, self.device),
             batch_size=config.batch_size,
             flips=all_flips(config.augment.flip_axes if config.test_flips else ()),
             progress=self.progress,

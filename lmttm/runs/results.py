@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmttm.data.chosen import Arrays
 from lmttm.data.dataset import Split
 from lmttm.data.placement import Placement
 from lmttm.evaluation import metrics
@@ -182,7 +183,7 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
             intervals=scores.metrics["interval"],
         ),
         "wrong": sheet.contact_sheet(
-            split.images.numpy(),
+            Arrays(split.images),
             wrong,
             labels,
             probabilities,

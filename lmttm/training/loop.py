@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config, flatten
-from lmttm.data.dataset import Dataset, Split, with_distances
+from lmttm.data.dataset import Dataset, Split
+from lmttm.data.placing import placed
 from lmttm.data.sources import load_dataset
 from lmttm.data.statistics import Statistics
 from lmttm.device import enough_memory, make_deterministic, pick_device
@@ -156,7 +157,7 @@ class _Loop:
         self.stop = stop
         self.report = report
         self.progress = progress
-        self.val = with_distances(dataset.splits["val"], config).to(trainer.device)
+        self.val = placed(dataset.splits["val"], config, trainer.device)
         self.statistics = asdict(Statistics.of(dataset.splits["train"].images))
         self.save = partial(checkpoint.save, config=config, data=data)
         done = trainer.epoch * -(-len(trainer.split) // config.batch_size) + trainer.steps_done

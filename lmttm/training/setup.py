@@ -10,8 +10,9 @@ import torch
 
 from lmttm.config.schema import Config
 from lmttm.data.augment import Augment
-from lmttm.data.dataset import Dataset, Split, with_distances
+from lmttm.data.dataset import Dataset, Split
 from lmttm.data.distance import is_mask
+from lmttm.data.placing import placed
 from lmttm.device import fast_in_bf16
 from lmttm.model.trace import Classifier
 from lmttm.training.batch_norm import share_batch_norm
@@ -99,7 +100,7 @@ def make_trainer(
         share_batch_norm(model, team)
     device = next(model.parameters()).device
     train = settle_precision(config, device).train
-    split = with_distances(split, config).to(device)
+    split = placed(split, config, device)
     balanced = train.class_weights == "balanced"
     return Trainer(
         model,

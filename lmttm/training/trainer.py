@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split, batches
+from lmttm.data.feed import feed
 from lmttm.device import random_state, restore_random_state
 from lmttm.errors import RunError
 from lmttm.model.trace import Classifier
@@ -82,7 +83,7 @@ class Trainer:
     Args:
         model: Its `run(volumes)` gives logits and the final memory; `remember` takes the
             mean of the latter after each optimizer step.
-        split: The training split, on the model's device.
+        split: The training split, on the model's device or on the host.
         augment: Random changes of a batch.
         optimizer: Of the model's parameters.
         lr_at: The learning rate of a step, counted over all epochs.
@@ -139,7 +140,8 @@ class Trainer:
         full = self.team.share(torch.arange(min(self.part_size, len(split))))
         self.run = Compiled(model.run, len(full), graphs=accumulate == 1) if compiled else model.run
         self.averaged = Average(model, decay=ema) if ema else None
-        self.device = split.images.device
+        self.device = next(model.parameters()).device
+        self.labels = split.labels.to(self.device)
         self.skips_unseen = bool(optimizer.defaults.get("fused"))
         self.epoch = 0
         self._losses: list[Tensor] = []  # of the steps of this epoch, times their volumes
@@ -188,11 +190,10 @@ class Trainer:
         """
         self.model.train()
         generator = shuffling(self.seed, self.epoch)
-        order = [
-            chosen.to(self.device)
-            for chosen in batches(len(self.split), self.batch_size, generator)
-        ]
+        chosen = list(batches(len(self.split), self.batch_size, generator))
+        order = [rows.to(self.device) for rows in chosen]
         done = len(self._losses)
+        coming = self.feed(order[done:] if self.is_resident else chosen[done:])
         self._checked = []
         with tqdm(
             total=len(order),
@@ -204,7 +205,7 @@ class Trainer:
             disable=not progress,
         ) as bar:
             for number in range(done, len(order)):
-                self._step(order[number], self.lr_at(self.epoch * len(order) + number))
+                self._step(order[number], self.lr_at(self.epoch * len(order) + number), coming)
                 if len(self._unseen) == _CHECK_EVERY:
                     self._look()
                 bar.set_postfix(loss=f"{self._last_finite:.4f}", refresh=False)
@@ -217,21 +218,36 @@ class Trainer:
         self._losses = []
         return mean
 
-    def _step(self, chosen: Tensor, lr: float) -> None:
+    @property
+    def is_resident(self) -> bool:
+        """Whether the volumes of the split lie on the model's device."""
+        return self.split.images.device == self.device
+
+    def feed(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's parts of batches, in the order in which the steps take them.
+
+        Args:
+            order: The volumes of each batch; the indices lie where the volumes do.
+        """
+        parts = [self.team.share(part) for rows in order for part in rows.split(self.part_size)]
+        return feed(self.split, parts, self.device)
+
+    def _step(self, chosen: Tensor, lr: float, coming: Iterator[tuple[Tensor, Tensor]]) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
         buffers = list(self.model.buffers())
         before = [buffer.clone() for buffer in buffers]
-        weight = self._weight(self.split.labels[chosen])
+        weight = self._weight(self.labels[chosen])
         loss = memory = torch.zeros((), device=self.device)
         for whole in chosen.split(self.part_size):
             part, copies = self.team.share(whole), self.team.copies
             share = len(part) / (len(chosen) * copies)
-            volumes, mixing = self.augment(self.split.inputs(part))
+            inputs, labels = next(coming)
+            volumes, mixing = self.augment(inputs)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 trace = self.run(volumes)
-                summed = self._loss(trace.logits, self.split.labels[part], mixing)
+                summed = self._loss(trace.logits, labels, mixing)
                 part_loss = summed / (weight * copies)
             part_loss.backward()
             loss = loss + part_loss.detach()

@@ -29,6 +29,7 @@ def fake_cuda() -> Iterator[None]:
         for target, stub in {
             "torch.cuda.get_device_capability": lambda *_: (9, 0),
             "torch.cuda.is_bf16_supported": lambda *_: True,
+            "torch.cuda.mem_get_info": lambda *_: (80 * 2**30, 80 * 2**30),
             "torch.cuda.amp.common.amp_definitely_not_available": lambda: False,
         }.items():
             stack.enter_context(patch(target, stub))

@@ -16,6 +16,7 @@ from lmttm.config.files import load_config
 from lmttm.config.schema import AugmentConfig, ModelConfig, OneOf, TrainConfig
 from lmttm.data.augment import Augment, all_flips
 from lmttm.data.dataset import Split, prepare
+from lmttm.data.feed import one_ahead
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
 from lmttm.training.setup import make_trainer
@@ -109,7 +110,7 @@ def split_of(config, volumes=9):
     """A split with its distances, which scipy would compute on the host, as fake tensors."""
     with DEVICE:
         shape = (volumes, *(config.size,) * 3)
-        distances = torch.zeros(shape) if config.distance == "on" else None
+        distances = torch.zeros(shape, dtype=torch.int16) if config.distance == "on" else None
         images, labels = torch.zeros(shape, dtype=torch.uint8), torch.arange(volumes)
         return Split("train", images, labels % 2, distances)
 
@@ -132,9 +133,10 @@ def take_steps(trainer: Trainer) -> None:
     trainer.model.train()
     order = torch.arange(9, device=DEVICE)
     with no_backward(trainer.model), patch.object(trainer, "_look"), HostWaits():
-        trainer._step(order[:4], 0.1)
+        coming = trainer.feed([order[:4], order[8:]])
+        trainer._step(order[:4], 0.1, coming)
         if trainer.averaged:
-            trainer._step(order[8:], 0.1)
+            trainer._step(order[8:], 0.1, coming)
 
 
 def test_the_keys_cover_the_schema():
@@ -197,7 +199,7 @@ def test_an_evaluation_waits_once_for_all_its_results(changes):
 def test_preparation_stays_on_the_device(distance):
     """Guards against a channel that is left on the host; the distances themselves are scipy's."""
     config = config_of(f"distance={distance}")
-    with fake_cuda(), patch("lmttm.data.dataset.signed_distance", lambda v: v.float()):
+    with fake_cuda(), patch("lmttm.data.dataset.signed_squares", lambda v: v.short()):
         volumes = torch.zeros(3, 28, 28, 28, dtype=torch.uint8, device=DEVICE)
         with HostWaits():
             inputs = prepare(volumes, config)
@@ -238,3 +240,21 @@ def test_an_asynchronous_copy_is_no_wait():
     """Guards against a watch that forbids what brings the next batch."""
     with fake_cuda(), HostWaits():
         assert torch.zeros(3).to(DEVICE, non_blocking=True).device == DEVICE
+
+
+@pytest.mark.parametrize("changes", ["distance=on", "train.accumulate=2 train.ema=0.9"])
+def test_volumes_on_the_host_arrive_without_a_wait(changes):
+    """Guards against a copy of a batch, or of its labels, that the host waits for."""
+    config = config_of(changes)
+    images = torch.zeros(9, *config.shape, dtype=torch.uint8)
+    distances = images.short() if config.distance == "on" else None
+    split = Split("train", images, torch.arange(9) % 2, distances)
+    parts = [*torch.arange(4).split(4 // config.train.accumulate), torch.tensor([8])]
+    with fake_cuda(), patch("lmttm.data.feed.pinned", lambda tensor: tensor):
+        trainer = trainer_of(config)
+        coming = one_ahead(split, parts, DEVICE)
+        order = torch.arange(9, device=DEVICE)
+        with no_backward(trainer.model), patch.object(trainer, "_look"), HostWaits():
+            trainer._step(order[:4], 0.1, coming)
+            trainer._step(order[8:], 0.1, coming)
+        assert next(coming, None) is None

@@ -6,7 +6,7 @@ On the CPU the same tests run in small, which proves their code and not the GPU.
 import copy
 import json
 import math
-from unittest.mock import MagicMock, patch
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from lmttm.config.files import load_config
 from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split
+from lmttm.data.placing import placed
 from lmttm.device import enough_memory, make_deterministic
 from lmttm.errors import RunError
 from lmttm.evaluation.evaluate import evaluate
@@ -27,7 +28,7 @@ from lmttm.training.trainer import NotFinite, Trainer
 from tests.conftest import TINY
 from tests.cuda.conftest import DEVICES, ON_GPU, found
 from tests.cuda.test_fake import VARIANTS, config_of
-from tests.training.worker import small_phantoms
+from tests.training.worker import no_pictures, small_phantoms
 
 # Torch says so of operations that have no deterministic form on CUDA.
 pytestmark = pytest.mark.filterwarnings("ignore:.*deterministic")
@@ -152,8 +153,7 @@ def loop_config(folder, device, epochs):
 @pytest.fixture
 def small_loop():
     """Trainings on 18 phantoms that draw no pictures."""
-    pictures = patch.multiple(loop, TensorBoard=MagicMock(), curves=MagicMock(), save=MagicMock())
-    with pictures, patch.object(loop, "load_dataset", small_phantoms):
+    with no_pictures(), patch.object(loop, "load_dataset", small_phantoms):
         yield
 
 
@@ -189,6 +189,22 @@ def test_out_of_memory_says_what_to_try(device, tmp_path, small_loop):
         train(loop_config(tmp_path, device, 1))
     with enough_memory(1):
         assert torch.ones(3, device=device).sum().item() == 3
+
+
+@pytest.mark.parametrize("distance", ["off", "on"])
+def test_volumes_on_the_host_train_and_score_as_those_on_the_device(device, distance, tmp_path):
+    """Guards against a batch that is overwritten before it has arrived."""
+    losses, logits = [], []
+    for share in (1.0, 1e-12):
+        config = config_of(f"{QUIET} distance={distance} memory_share={share} cache={tmp_path}")
+        make_deterministic(0)
+        model = build_model(config).to(device)
+        trainer = make_trainer(config, noise_split(30), model)
+        assert trainer.is_resident == (share == 1.0 or device.type == "cpu")
+        losses.append([trainer.train_epoch() for _ in range(2)])
+        logits.append(evaluate(model, placed(noise_split(9), config, device), batch_size=4))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    torch.testing.assert_close(logits[0], logits[1], rtol=0, atol=1e-4)
 
 
 def state_of(trainer):

@@ -1,5 +1,6 @@
 """The cache: by content, private, and rebuilt where it is damaged."""
 
+import os
 import shutil
 
 import numpy as np
@@ -61,15 +62,30 @@ def test_volumes_are_made_once_and_again_where_damaged(entry):
         volumes[:] = np.arange(24).reshape(2, 3, 2, 2)
 
     for _ in range(2):
-        volumes = cache.volumes("k", (2, 3, 2, 2), fill)
+        volumes, known = cache.volumes("k", (2, 3, 2, 2), fill)
         assert np.array_equal(volumes.ravel(), np.arange(24))
     assert len(calls) == 1
+    known.put("digest", "of these")
+    assert cache.volumes("k", (2, 3, 2, 2), fill)[1].get("digest") == "of these"
     path = cache.folder / "volumes-k.npy"
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
-    assert np.array_equal(cache.volumes("k", (2, 3, 2, 2), fill).ravel(), np.arange(24))
+    os.utime(path, ns=(1, 1))  # the clock of a file system may be coarse
+    volumes, known = cache.volumes("k", (2, 3, 2, 2), fill)
+    assert np.array_equal(volumes.ravel(), np.arange(24))
     assert len(calls) == 2
+    assert known.get("digest") is None
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((3, 2), "uint8"), ((2, 3), "int16")])
+def test_volumes_of_another_shape_or_type_are_made_anew(entry, shape, kind):
+    cache, _, _ = entry
+    cache.volumes("k", (2, 3), lambda volumes: volumes.fill(1))
+    volumes, _ = cache.volumes("k", shape, lambda volumes: volumes.fill(2), kind)
+    assert volumes.shape == shape
+    assert volumes.dtype == np.dtype(kind)
+    assert (volumes == 2).all()
 
 
 def test_nobody_else_may_read_it(tmp_path, monkeypatch):

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from lmttm.config.files import load_config
-from lmttm.data.dataset import Dataset, Split, batches, prepare, with_distances
+from lmttm.data.dataset import Dataset, Split, batches, prepare
 from lmttm.data.distance import signed_distance
+from lmttm.data.placing import placed
 from lmttm.errors import InputError
 
 
@@ -72,7 +73,7 @@ def test_a_split_gives_what_prepare_gives(distance):
     """Guards against training on other inputs than those that a prediction gets."""
     config = load_config("base.json", [f"distance={distance}"])
     volumes = masks()
-    split = with_distances(Split("test", volumes, torch.zeros(3).long()), config)
+    split = placed(Split("test", volumes, torch.zeros(3).long()), config, torch.device("cpu"))
     assert (split.distances is None) == (distance == "off")
     chosen = torch.tensor([2, 0])
     assert torch.equal(split.inputs(chosen), prepare(volumes[chosen], config))

@@ -5,7 +5,14 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from lmttm.data.distance import is_mask, signed_distance, without_cube
+from lmttm.data.distance import (
+    distances_of,
+    is_mask,
+    kind_of,
+    signed_distance,
+    signed_squares,
+    without_cube,
+)
 
 
 def test_distances_are_scipys_transform_in_edges_of_the_volume():
@@ -114,3 +121,20 @@ def test_nothing_is_left_of_a_shape_within_the_cube():
     covered = torch.zeros(1, 8, dtype=torch.bool)
     covered[0, 2:6] = True
     assert not without_cube(mask / 255, signed_distance(mask), [covered] * 3).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"), [((6, 20, 12), torch.int16), ((2, 2, 190), torch.int32)]
+)
+def test_squares_are_whole_and_exact(shape, kind):
+    """Guards against a type that a large volume's squares do not fit in, and rounded distances."""
+    masks = torch.zeros(70, *shape, dtype=torch.uint8)  # more than are looked at together
+    masks[:, 0, 0, 0] = 255
+    masks[69, 0, 1, 3] = 255
+    squares = signed_squares(masks)
+    assert squares.dtype == kind == kind_of(shape)
+    place = torch.tensor([edge - 1 for edge in shape])
+    assert squares[0, -1, -1, -1] == -(place**2).sum()
+    assert squares[0, 0, 0, 0] == 1
+    assert not torch.equal(squares[69], squares[0])
+    assert torch.equal(distances_of(squares), signed_distance(masks))

@@ -1,6 +1,8 @@
 """Data sets: the official files, and everything that can be wrong with them."""
 
+import os
 import shutil
+from unittest.mock import patch
 
 import medmnist
 import numpy as np
@@ -127,10 +129,10 @@ def test_folds_are_disjoint_and_stratified():
         train, val = splits["train"], splits["val"]
         assert len(train) + len(val) == len(every) == 900
         assert abs(val.labels.double().mean() - 0.5) < 0.01
-        both = torch.cat([train.images, val.images]).flatten(1).sum(dim=1).sort().values
+        both = torch.cat([train.images[:], val.images[:]]).flatten(1).sum(dim=1).sort().values
         assert torch.equal(both, every.flatten(1).sum(dim=1).sort().values)
         assert torch.equal(splits["test"].images, whole["test"].images)
-        seen.append(val.images)
+        seen.append(val.images[:])
     rows = {bytes(image.numpy()) for image in torch.cat(seen)}
     assert rows == {bytes(image.numpy()) for image in every}
 
@@ -144,7 +146,7 @@ def test_folds_do_not_depend_on_the_seed():
     for name in ("train", "val"):
         first, second = (splits[name] for splits in drawn)
         assert torch.equal(first.labels, second.labels)
-        assert torch.equal(first.images, second.images)
+        assert torch.equal(first.images[:], second.images[:])
 
 
 def test_more_folds_than_the_rarest_class_are_refused(monkeypatch):
@@ -210,3 +212,72 @@ def test_one_volume_in_two_splits_of_a_file_is_a_leak(tmp_path, caplog):
 def test_an_official_set_is_not_checked():
     with pytest.raises(InputError, match="only a set of your own can be checked, got Adrenal"):
         check_set(load_config("base.json"))
+
+
+def unpacked(folder, arrays):
+    folder.mkdir(exist_ok=True)
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return load_config("base.json", [f"dataset_name={folder}/", f"cache={folder}/cache"])
+
+
+def test_a_folder_of_npy_files_is_the_npz_unpacked(tmp_path):
+    """Guards against volumes that are read into memory, and a digest that reads them each time."""
+    np.savez(tmp_path / "own.npz", **official())
+    packed = load_dataset(load_config("base.json", [f"dataset_name={tmp_path / 'own.npz'}"]))
+    config = unpacked(tmp_path / "own", official())
+    dataset = load_dataset(config)
+    for name, split in dataset.splits.items():
+        assert torch.equal(split.images, packed.splits[name].images)
+        assert torch.equal(split.labels, packed.splits[name].labels)
+    assert dataset.digest() == packed.digest()
+    before, again = set(dataset.digest().split()), load_dataset(config)
+    with patch("lmttm.data.dataset.in_parts", None):
+        assert again.digest() == dataset.digest()
+    images = np.load(tmp_path / "own" / "val_images.npy")
+    images[0, 0, 0, 0] ^= 1
+    np.save(tmp_path / "own" / "val_images.npy", images)
+    os.utime(tmp_path / "own" / "val_images.npy", ns=(1, 1))  # its clock may be coarse
+    changed = set(load_dataset(config).digest().split()) - before
+    assert [part.partition(":")[0] for part in changed] == ["val"]
+
+
+def test_masks_of_0_and_1_in_a_folder_become_bytes_in_the_cache(tmp_path):
+    """Guards against the bytes of a large set in memory."""
+    arrays = {
+        key: (value > 100).astype(np.uint8) if key.endswith("images") else value
+        for key, value in official().items()
+    }
+    config = unpacked(tmp_path / "own", arrays)
+    for _ in range(2):
+        dataset = load_dataset(config)
+        for name, split in dataset.splits.items():
+            assert np.array_equal(split.images, 255 * arrays[f"{name}_images"])
+    assert len(list((tmp_path / "own" / "cache").glob("volumes-*.npy"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "told"),
+    [
+        ("val_images", None, "val_images.npy is missing"),
+        ("val_images", np.zeros((4, 28, 28, 27), np.uint8), "val_images must be uint8 of shape"),
+        ("test_labels", np.zeros((4, 1)), "test_labels must be integers"),
+        ("test_labels", np.array([[{}]]), "cannot be read as an npy file"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_named(tmp_path, name, array, told):
+    config = unpacked(tmp_path / "own", official())
+    path = tmp_path / "own" / f"{name}.npy"
+    path.unlink() if array is None else np.save(path, array, allow_pickle=True)
+    with pytest.raises(InputError) as caught:
+        load_dataset(config)
+    assert told in str(caught.value)
+
+
+def test_folds_of_a_folder_copy_no_volumes(tmp_path):
+    """Guards against the memory of all volumes, and once more for each fold."""
+    config = unpacked(tmp_path / "own", official())
+    dataset = load_dataset(config.model_copy(update={"folds": 2, "fold": 1}))
+    for name in ("train", "val"):
+        sources = dataset.splits[name].images.sources
+        assert [source.shape[0] for source in sources] == [6, 4]

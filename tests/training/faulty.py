@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from unittest.mock import MagicMock, patch
+from unittest.mock import patch
 
 import torch
 
@@ -16,7 +16,7 @@ import train
 from lmttm.errors import RunError
 from lmttm.training import loop
 from lmttm.training.trainer import Trainer
-from tests.training.worker import small_phantoms
+from tests.training.worker import no_pictures, small_phantoms
 
 step = Trainer._step
 
@@ -47,9 +47,8 @@ def main(fault, mark, *argv):
             FAULTS[fault](trainer)
 
     torch.set_num_threads(1)
-    pictures = patch.multiple(loop, TensorBoard=MagicMock(), curves=MagicMock(), save=MagicMock())
     data = patch.object(loop, "load_dataset", small_phantoms)
-    with patch.object(Trainer, "_step", stepped), pictures, data:
+    with patch.object(Trainer, "_step", stepped), no_pictures(), data:
         return train.main(argv)
 
 

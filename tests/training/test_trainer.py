@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from lmttm.config.files import load_config
 from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split
+from lmttm.data.feed import one_ahead
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
 from lmttm.training import trainer as trainer_module
@@ -397,3 +398,18 @@ def test_the_numbers_of_each_step_are_handed_out_once(machine, unseen, monkeypat
         assert np.dot(parts, [4, 4, 2]) / 10 == pytest.approx(loss, rel=1e-5)
     assert all(step.gradient_norm > 0 for step in taken)
     assert trainer.take_checked() == []
+
+
+def test_volumes_on_the_host_train_as_those_on_the_device(machine, monkeypatch):
+    """Guards against a batch loaded ahead that is not the one whose step it is."""
+    model, _ = machine
+    twin = copy.deepcopy(model)
+    settings = {"accumulate": 2, "class_weights": torch.tensor([0.5, 2.0]), "batch_size": 4}
+    there = trainer_of(model, split_of(10), **settings)
+    host = trainer_of(twin, split_of(10), **settings)
+    expected = [there.train_epoch() for _ in range(2)]
+    monkeypatch.setattr("lmttm.training.trainer.feed", one_ahead)
+    assert host.train_epoch(lambda: host.steps_done == 2) is None
+    assert [host.train_epoch() for _ in range(2)] == expected
+    for name, value in model.state_dict().items():
+        assert torch.equal(twin.state_dict()[name], value), name

@@ -16,7 +16,7 @@ import torch._dynamo
 
 from lmttm.config.files import load_config
 from lmttm.data import phantoms
-from lmttm.data.dataset import Dataset, Split, _stack
+from lmttm.data.dataset import Dataset, Split, stack
 from lmttm.model.build import build_model
 from lmttm.training import loop
 from lmttm.training.distributed import joined
@@ -58,6 +58,12 @@ def small_phantoms(config):
     return Dataset("phantoms", phantoms.CLASS_NAMES, splits)
 
 
+def no_pictures():
+    """Trainings without TensorBoard and curves, which take longer than their steps."""
+    png = MagicMock(return_value=b"")
+    return patch.multiple(loop, TensorBoard=MagicMock(), curves=MagicMock(), to_png=png)
+
+
 def signal_at(steps):
     """Sends the last process of the team a signal once it has taken that many steps."""
     taken = []
@@ -75,13 +81,12 @@ def signal_at(steps):
 def run(root, jobs):
     """Runs jobs one after the other, each in a folder of its own."""
     torch.set_num_threads(1)
-    doubled = patch("lmttm.data.dataset._stack", lambda *args: _stack(*args).double())
+    doubled = patch("lmttm.data.dataset.stack", lambda *args: stack(*args).double())
     model = patch("lmttm.training.loop.build_model", lambda config: build_model(config).double())
     data = patch("lmttm.training.loop.load_dataset", small_phantoms)
     class_weights = Split.class_weights
     weights = patch.object(Split, "class_weights", lambda *args: class_weights(*args).double())
-    pictures = patch.multiple(loop, TensorBoard=MagicMock(), curves=MagicMock(), save=MagicMock())
-    with joined(), doubled, model, data, weights, pictures:
+    with joined(), doubled, model, data, weights, no_pictures():
         for job in jobs:
             folder, case, *mode = job.split(":")
             name = [f"output_dir={root / folder}", f"train.name={case}"]
