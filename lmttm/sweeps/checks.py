@@ -21,7 +21,8 @@ SET_BY_SWEEP = {
 # Columns of results.csv and results.md beside the axes and the scores.
 COLUMNS = {
     *("trial", "dataset", "seed", "folds", "fold", "runs", "epoch", "parameters", "gflop"),
-    *("seconds_per_epoch", "GFLOP/volume", "s/epoch", "against", "pairs"),
+    *("seconds_per_epoch", "GFLOP/volume", "s/epoch", "against", "over runs"),
+    *("averaged predictions", "over volumes"),
 }
 
 

@@ -21,6 +21,8 @@ from lmttm.data.sources import load_dataset
 from lmttm.device import pick_device
 from lmttm.errors import InputError, RunError, one_line
 from lmttm.report.sweep_figure import sweep_figure
+from lmttm.runs import checkpoint
+from lmttm.runs.checkpoint import BEST
 from lmttm.storage import write_text
 from lmttm.sweeps import plan
 from lmttm.sweeps.plan import Trial
@@ -89,7 +91,7 @@ def run_sweep(
     trials = plan.make_trials(loaded, overrides, str(folder), folds)
     splits = ["val", "test"] if test else ["val"]
     waiting = [trial for trial in trials if not all(plan.is_finished(trial, s) for s in splits)]
-    _check_shared([trial.config for trial in waiting], devices=not ray)
+    _check_shared(trials, waiting, devices=not ray)
     costs = _costs(trials)
     _make_folder(folder / "logs")
     report(f"{len(trials)} trials, {len(trials) - len(waiting)} of them finished; {folder}")
@@ -127,13 +129,35 @@ def run_sweep(
     return SweepResult(folder, rows, table, failures, stopped or int(bool(failures)))
 
 
-def _check_shared(configs: list[Config], *, devices: bool) -> None:
-    """Raises what would fail in every trial alike, before the first of them: data and devices."""
-    for name in dict.fromkeys(config.device for config in configs if devices):
+def _check_shared(trials: list[Trial], waiting: list[Trial], *, devices: bool) -> None:
+    """Raises what would fail in many trials alike, before the first of them: devices and data.
+
+    And where trials that are finished had other volumes under the same name.
+    """
+    for name in dict.fromkeys(trial.config.device for trial in waiting if devices):
         pick_device(name)
-    keys = ("dataset_name", "size", "root", "folds")
-    for config in {str([getattr(c, key) for key in keys]): c for c in configs}.values():
-        load_dataset(config)
+    for data, trial in {_data_of(trial.config): trial for trial in waiting}.items():
+        content = set(load_dataset(trial.config).digest().split())
+        for other in trials:
+            if other not in waiting and _data_of(other.config) == data:
+                _refuse_other_volumes(other, content)
+
+
+def _data_of(config: Config) -> str:
+    """What decides which volumes a trial is trained and scored on."""
+    keys = ("dataset_name", "size", "root", "folds", "fold", "volume")
+    return str([config.model.out_class_num, *(getattr(config, key) for key in keys)])
+
+
+def _refuse_other_volumes(finished: Trial, content: set[str]) -> None:
+    run_dir = finished.config.run_dir
+    known = set(checkpoint.load(run_dir / BEST).data.split())
+    if known and known != content:
+        raise InputError(
+            f"the data set {finished.config.dataset_name} was replaced since the trial "
+            f"{finished.name} was run, and a table must not mix the two; give another output_dir, "
+            f"or remove {run_dir.parent}"
+        )
 
 
 def _costs(trials: list[Trial]) -> dict[str, tuple[int, float]]:

@@ -36,6 +36,8 @@ def trials_of(grid, overrides=(), **changes):
         (settings("runs", {}, {"train.lr": 1e-3}), "name of a column, got runs"),
         (settings("trial", {}, {"train.lr": 1e-3}), "name of a column, got trial"),
         (settings("gflop", {}, {"train.lr": 1e-3}), "name of a column, got gflop"),
+        (settings("against", {}, {"train.lr": 1e-3}), "name of a column, got against"),
+        (settings("over volumes", {}, {"train.lr": 1e-3}), "name of a column, got over volumes"),
         (settings("val_auc", {}, {"train.lr": 1e-3}), "name of a column, got val_auc"),
         (settings("test_balanced_acc", {}, {"train.lr": 1e-3}), "got test_balanced_acc"),
         (

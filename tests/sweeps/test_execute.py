@@ -251,6 +251,20 @@ def test_a_sweep_over_data_sets_of_your_own(small, tmp_path):
     assert classes == [2, 3]
 
 
+def test_a_table_does_not_mix_trials_on_other_volumes(small, tmp_path, monkeypatch, capsys):
+    """Guards against a sweep that goes on after its data set was replaced."""
+    assert script.main(small) == 0
+    run = tmp_path / "out" / "little" / "4-s1"
+    metrics = (run / "val" / "metrics.json").read_text()
+    (run / "val" / "metrics.json").unlink()
+    monkeypatch.setattr(phantoms, "SPLITS", {"train": 32, "val": 24, "test": 20})
+    assert script.main(small) == 2
+    err = capsys.readouterr().err
+    assert "PhantomMNIST3D was replaced since the trial 2-s0 was run" in err
+    (run / "val" / "metrics.json").write_text(metrics)
+    assert script.main(small) == 0  # nothing is to be run
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
