@@ -69,5 +69,6 @@ def curves(
         for number in (0, 1)
     )
     panels[0].set_ylim(0, 1.08 * max(losses) or 1)
+    panels[2].set_ylim(0, 1.08 * max(record["lr"] for record in history) or 1)
     panels[1].set_ylim(min(0.5, *(s for s in scores if s is not None)) - 0.05, 1.03)
     return figure

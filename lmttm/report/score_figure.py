@@ -1,7 +1,7 @@
 """A picture of the scores of a split: confusion matrix, ROC, precision and recall, reliability."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def scores(
     from matplotlib.figure import Figure
 
     many = len(class_names) > 4  # so many that legends do not fit into the panels
-    figure = Figure(figsize=(15 if many else 11, 9.4), layout="constrained")
+    figure = Figure(figsize=(15 if many else 11, 9.4 if many else 9.8), layout="constrained")
     figure.suptitle(title)
     panels = figure.subplots(2, 2)
     names = [short(name) for name in class_names]
@@ -78,7 +78,8 @@ def _confusion(
         panel.text(
             column, row, text, ha="center", va="center", color=colour, fontsize=11 if few else 7
         )
-    tilt: dict[str, Any] = {} if few else {"rotation": 35, "ha": "right"}
+    fits = sum(map(len, names)) <= 45  # side by side below the matrix
+    tilt: dict[str, Any] = {} if fits else {"rotation": 35, "ha": "right"}
     panel.set_xticks(range(len(names)), names, fontsize=8, **tilt)
     panel.set_yticks(
         range(len(names)), names, fontsize=8, rotation=90 if len(names) < 3 else 0, va="center"
@@ -122,7 +123,7 @@ def _roc(
     panel.set_ylabel("sensitivity")
     reach = f"\n95 % interval of the AUC {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
     panel.set_title(f"ROC, with its area (AUC){reach}", fontsize=10)
-    _frame(panel, "lower right")
+    _frame(panel)
 
 
 def _precision_recall(
@@ -157,7 +158,7 @@ def _precision_recall(
     panel.set_xlabel("recall")
     panel.set_ylabel("precision")
     panel.set_title("precision and recall, with average precision", fontsize=10)
-    _frame(panel, "lower left")
+    _frame(panel)
 
 
 def _reliability(
@@ -179,7 +180,7 @@ def _reliability(
     panel.set_xlabel("probability of the predicted class")
     panel.set_ylabel("share that is right")
     panel.set_title("reliability\n(numbers: volumes; lines: 95 % intervals, Wilson)", fontsize=10)
-    _frame(panel, "upper left")
+    _frame(panel)
 
 
 def _name_points(panel: "Axes", points: _Points) -> None:
@@ -187,12 +188,14 @@ def _name_points(panel: "Axes", points: _Points) -> None:
         panel.plot([], [], marker, color="grey", ms=6, label=name)
 
 
-def _frame(panel: "Axes", legend: Literal["lower right", "lower left", "upper left"]) -> None:
+def _frame(panel: "Axes") -> None:
     panel.set_xlim(-0.02, 1.02)
     panel.set_ylim(-0.02, 1.1)
     panel.grid(alpha=0.3)
     panel.set_axisbelow(True)
-    if len(panel.get_legend_handles_labels()[0]) > 6:
+    entries = len(panel.get_legend_handles_labels()[0])
+    if entries > 6:
         panel.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7.5)
-    else:
-        panel.legend(loc=legend, fontsize=7.5, framealpha=0.85)
+    else:  # below, where it hides no line
+        columns = 3 if entries < 4 else 2
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=columns, fontsize=7.5)

@@ -37,6 +37,7 @@ def test_epochs_are_whole_numbers_and_nothing_lies_outside(epochs):
         shown = [tick for tick in panel.get_xticks() if low <= tick <= high]
         assert shown
         assert all(tick == int(tick) for tick in shown)
+    assert figure.axes[2].get_ylim()[0] == 0  # not a millionth around a single rate
     for panel in figure.axes[:2]:
         bottom, top = panel.get_ylim()
         for line in panel.lines[:2]:

@@ -104,10 +104,25 @@ def test_intervals_and_the_majority_are_named():
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 11])
-def test_no_legend_of_many_classes_hides_a_curve(num_classes):
+def test_no_legend_hides_a_curve(num_classes):
+    """They stand below the panels, or beside them where there are many classes."""
     labels, probabilities = sample(num_classes)
     figure = scores(labels, probabilities, names(num_classes))
     figure.draw_without_rendering()
     for panel in figure.axes[1:3]:
         box, frame = panel.get_legend().get_window_extent(), panel.get_window_extent()
-        assert num_classes <= 3 or box.x0 >= frame.x1 - 2
+        assert box.x0 >= frame.x1 - 2 if num_classes > 3 else box.y1 <= frame.y0
+        assert box.x1 <= figure.bbox.x1
+
+
+def test_long_names_of_classes_do_not_overlap():
+    """Guards against three names below the matrix that run into each other."""
+    labels, probabilities = sample(3)
+    long = ["buckle rib fracture", "nondisplaced rib fracture", "displaced rib fracture"]
+    figure = scores(labels, probabilities, long)
+    figure.draw_without_rendering()
+    assert {text.get_rotation() for text in figure.axes[0].get_xticklabels()} == {35}
+    assert {
+        text.get_rotation()
+        for text in scores(labels, probabilities, names(3)).axes[0].get_xticklabels()
+    } == {0}
