@@ -95,6 +95,12 @@ OPTIMIZERS = {
     "RMSprop": "torch.optim:RMSprop",
 }
 
+LOGGERS: dict[str, str | None] = {
+    "none": None,
+    "wandb": "lmttm.report.tracking:WandB",
+    "mlflow": "lmttm.report.tracking:MLflow",
+}
+
 PHANTOM = "PhantomMNIST3D"
 _MEDMNIST = "lmttm.data.sources:MedMNIST"
 

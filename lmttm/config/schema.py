@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from lmttm.config.kinds import (
     DATASETS,
+    LOGGERS,
     MEMORY_MODES,
     NOISES,
     OPTIMIZERS,
@@ -302,6 +303,11 @@ class TrainConfig(_Section):
     )
     save_every: Annotated[int, Field(ge=0, le=10**9)] = Field(
         0, description="steps after which last.pth is saved within an epoch; 0: after epochs only"
+    )
+    logger: Annotated[str, OneOf(LOGGERS)] = Field(
+        "none",
+        description="where the configuration and the scores of each epoch are sent as well; wandb "
+        "and mlflow must be installed",
     )
 
 

@@ -26,7 +26,7 @@ LOG = "log.jsonl"
 
 # What may differ when a run is resumed: how long, how often it is saved, and where things are.
 _FREE_ON_RESUME = {
-    *("train.epoch", "train.save_every", "device", "memory_share"),
+    *("train.epoch", "train.save_every", "train.logger", "device", "memory_share"),
     *("root", "output_dir", "cache"),
 }
 

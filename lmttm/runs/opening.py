@@ -92,7 +92,7 @@ def _user_config(target: str | Path, overrides: Sequence[str]) -> Config:
 
 
 # What may be given again as it was not when the weights were saved: it changes no answer.
-_WITHOUT_EFFECT = ("train.name", "train.epoch", "train.save_every")
+_WITHOUT_EFFECT = ("train.name", "train.epoch", "train.save_every", "train.logger")
 
 
 def _refuse_contradictions(user: Config, trained: Config, overrides: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from lmttm.config.schema import Config
 from lmttm.data.dataset import Dataset
 from lmttm.errors import InputError
 from lmttm.model.machine import LMTTM
+from lmttm.report.tracking import check_tracker
 from lmttm.training.optimizer import warmup_length
 
 log = logging.getLogger("lmttm")
@@ -27,8 +28,10 @@ def check(config: Config, dataset: Dataset, model: nn.Module) -> None:
         model: The model that it builds.
 
     Raises:
-        InputError: Batch norm would receive a single value.
+        InputError: Batch norm would receive a single value, or the package of `train.logger`
+            is missing.
     """
+    check_tracker(config.train.logger)
     _check_batch_norm(config, len(dataset.splits["train"]), model)
     _check_classes(config, dataset)
     _check_warmup(config, len(dataset.splits["train"]))

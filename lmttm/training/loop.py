@@ -26,6 +26,7 @@ from lmttm.report import text
 from lmttm.report.curves import curves
 from lmttm.report.style import to_png
 from lmttm.report.tensorboard import TensorBoard
+from lmttm.report.tracking import Tracking
 from lmttm.runs import checkpoint, folder
 from lmttm.runs.checkpoint import BEST, LAST, PREVIOUS, Checkpoint
 from lmttm.runs.opening import open_run
@@ -165,15 +166,19 @@ class _Loop:
 
     def run(self) -> None:
         """Trains to the last epoch, or until a signal stops it."""
-        with contextlib.closing(self.board), self._bar() as bar:
+        settings = flatten(self.config.model_dump())
+        logger = self.config.train.logger if self.team.leads else "none"
+        tracking = Tracking(logger, self.config.run_dir, settings)
+        with contextlib.closing(self.board), contextlib.closing(tracking), self._bar() as bar:
             if self.team.leads:
-                self.board.add_settings(flatten(self.config.model_dump()))
+                self.board.add_settings(settings)
             while not (folder.is_over(self.config, self.history) or self._stops()):
                 record = self._epoch()
                 if record is None:
                     return
                 if self.team.leads:
                     self.board.add(record)
+                    tracking.add(record)
                 bar.update()
                 best = folder.best_of(self.config, self.history)
                 bar.set_postfix(val_auc=text.number(best["val_auc"]), refresh=False)

@@ -19,6 +19,7 @@ PATHS = {
     "POOLS": kinds.POOLS.values(),
     "NOISES": [path for path in kinds.NOISES.values() if path],
     "OPTIMIZERS": kinds.OPTIMIZERS.values(),
+    "LOGGERS": [path for path in kinds.LOGGERS.values() if path],
     "DATASETS": [named.source for named in kinds.DATASETS.values()],
     "METRICS": [metric.function for metric in kinds.METRICS.values()],
 }
@@ -29,6 +30,7 @@ KEYS = {
     "model.pool": kinds.POOLS,
     "model.load_memory_add_noise_mode": kinds.NOISES,
     "train.optimizer": kinds.OPTIMIZERS,
+    "train.logger": kinds.LOGGERS,
     "dataset_name": kinds.DATASETS,
 }
 

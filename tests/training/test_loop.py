@@ -1,6 +1,8 @@
 """Training from Python: what it returns, what it reports, what it refuses."""
 
 import json
+import sys
+from types import ModuleType
 
 import pytest
 import torch
@@ -109,3 +111,34 @@ def test_without_an_average_the_weights_themselves_are_kept(tmp_path):
     run = lmttm.train(configured(tmp_path, "train.ema=0", "train.keep=last"))
     best, last = (checkpoint.load(run.folder / name) for name in ("best.pth", "last.pth"))
     assert all(torch.equal(best.weights[name], value) for name, value in last.weights.items())
+
+
+def test_the_chosen_logger_gets_every_epoch_and_a_missing_one_stops_nothing_half_way(
+    tmp_path, monkeypatch
+):
+    sent, mlflow = [], ModuleType("mlflow")
+    for name in ("set_experiment", "start_run", "log_params", "end_run"):
+        setattr(mlflow, name, lambda *arguments, name=name, **options: sent.append(name))
+    mlflow.log_metrics = lambda numbers, step: sent.append((step, numbers["val_loss"]))
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    run = lmttm.train(configured(tmp_path, "train.epoch=2", "train.logger=mlflow"))
+    history = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    losses = [(record["epoch"], record["val_loss"]) for record in history]
+    assert sent == ["set_experiment", "start_run", "log_params", *losses, "end_run"]
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(lmttm.InputError, match="pip install wandb"):
+        lmttm.train(configured(tmp_path, "train.name=other", "train.logger=wandb"))
+    assert not (tmp_path / "other").exists()
+
+
+def test_tensorboard_has_each_step_of_a_resumed_run_once(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = lmttm.train(configured(tmp_path))
+    lmttm.train(configured(tmp_path, "train.epoch=2"), resume=True)
+    history = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    events = EventAccumulator(str(run.folder / "tensorboard" / "steps")).Reload()
+    losses = events.Scalars("step_loss")
+    assert [event.step for event in losses] == [1, 2, 3, 4, 5, 6]  # 24 volumes by 8, twice
+    means = [sum(event.value for event in part) / 3 for part in (losses[:3], losses[3:])]
+    assert means == pytest.approx([record["train_loss"] for record in history], rel=1e-5)
