@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lmttm.data.dataset import Dataset, Split
+from lmttm.data.dataset import Dataset
 from lmttm.errors import InputError
 from lmttm.evaluation import calibration, metrics
 from lmttm.evaluation.threshold import Threshold, check_rule, choose, rates
@@ -27,8 +27,11 @@ def score_split(
     if calibrate or threshold:
         val = dataset.splits["val"]
         seen = predict(run.members, val, run.user)
-        temperatures = _fit_temperatures(run, seen, val) if calibrate else None
-        cut = _choose_threshold(run, seen, val, threshold) if threshold else None
+        if calibrate:
+            temperatures = [calibration.calibrate(logits, val.labels) for logits in seen.logits]
+        if threshold:
+            cut = choose(val.labels.numpy(), seen.probabilities(), threshold)
+        _store(run, temperatures, len(val), cut)
     prediction = predict(run.members, dataset.splits[split], run.user, progress=progress)
     return _written(run, dataset, split, prediction, run.folder / split, temperatures, cut)
 
@@ -53,19 +56,15 @@ def _check_choices(run: Trained, split: str, calibrate: bool, threshold: str | N
         raise InputError("--calibrate and --threshold cannot be used with several folds")
 
 
-def _fit_temperatures(run: Trained, seen: Prediction, val: Split) -> list[float]:
-    """Fits and stores the temperature of each run."""
-    temperatures = [calibration.calibrate(logits, val.labels) for logits in seen.logits]
-    for folder, member, temperature in zip(run.folders, run.members, temperatures, strict=True):
-        decisions.store_temperature(folder, member, temperature, len(val))
-    return temperatures
-
-
-def _choose_threshold(run: Trained, seen: Prediction, val: Split, rule: str) -> Threshold:
-    """Chooses and stores the threshold of the run or the ensemble."""
-    cut = choose(val.labels.numpy(), seen.probabilities(), rule)
-    decisions.store_threshold(run.folder, run.members, cut)
-    return cut
+def _store(
+    run: Trained, temperatures: list[float] | None, volumes: int, cut: Threshold | None
+) -> None:
+    """Stores what was chosen on the validation split, once nothing can be refused any more."""
+    if temperatures:
+        for folder, member, value in zip(run.folders, run.members, temperatures, strict=True):
+            decisions.store_temperature(folder, member, value, volumes)
+    if cut:
+        decisions.store_threshold(run.folder, run.members, cut)
 
 
 def _written(

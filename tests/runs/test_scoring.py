@@ -75,6 +75,24 @@ def test_too_few_volumes_leave_the_results_alone(trained, monkeypatch):
     assert json.loads((trained / "b" / "test" / "metrics.json").read_text()) == before
 
 
+def test_nothing_is_stored_where_one_of_two_choices_is_refused(trained, plausible, monkeypatch):
+    """Guards against a temperature that is stored by a command that then fails."""
+    run = lmttm.open_run(trained / "b")
+    for name in ("calibration.json", "threshold.json"):
+        (trained / "b" / name).unlink(missing_ok=True)
+    for choice in ("calibration.calibrate", "choose"):
+        with monkeypatch.context() as patch:
+
+            def refuses(*_):
+                raise lmttm.InputError("too little")
+
+            patch.setattr(f"lmttm.runs.scoring.{choice}", refuses)
+            with pytest.raises(lmttm.InputError, match="too little"):
+                run.score("test", calibrate=True, threshold="youden")
+        assert not (trained / "b" / "calibration.json").exists()
+        assert not (trained / "b" / "threshold.json").exists()
+
+
 def test_the_methods_of_a_run_are_these_functions(trained):
     run = lmttm.open_run(trained / "a")
     direct = score_split(run, "test", calibrate=False, threshold=None, progress=False)
