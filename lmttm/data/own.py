@@ -1,45 +1,27 @@
 """A labelled set of one's own scans: from its tables to the splits that a model trains on."""
 
-import hashlib
-import json
 import logging
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from tqdm import tqdm
 
 from lmttm.config.schema import Config
 from lmttm.config.volume import VolumeConfig
-from lmttm.data.cache import Cache, Summary, content_digest, folder_of, key_of, stamp_of
-from lmttm.data.checking import SHOWN, Findings, check, report
+from lmttm.data.cache import Cache, Summary, folder_of
+from lmttm.data.checking import Findings, check, report
 from lmttm.data.content import decide
 from lmttm.data.dataset import Dataset, Split
+from lmttm.data.gather import summaries_of, volumes_of
 from lmttm.data.preparation import (
-    Geometry,
-    Intensity,
-    Region,
-    cut,
     geometry_of,
-    intensity_of,
-    notes_on,
-    to_bytes,
 )
-from lmttm.data.remembered import Remembered
-from lmttm.data.scans import read
 from lmttm.data.splitting import draw_splits, folds
 from lmttm.data.tables import SPLITS, Entry, labels_of, read_tables, refuse
 from lmttm.errors import InputError
-from lmttm.storage import write_text
 
 log = logging.getLogger("lmttm")
-
-_ALONE = 16  # scans that are not worth the start of further processes
-_MOST_PROCESSES = 8
 
 
 @dataclass(frozen=True)
@@ -136,7 +118,7 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
     for split in splits:
         chosen = [entry for entry in entries if entry.split == split]
         numbers = [n for n, e in zip(labels, entries, strict=True) if e.split == split]
-        images, known = _volumes(chosen, [summaries[e] for e in chosen], settled, cache)
+        images, known = volumes_of(chosen, [summaries[e] for e in chosen], settled, cache)
         result[split] = Split(
             name=split,
             images=torch.from_numpy(images),
@@ -176,7 +158,7 @@ def load_external(folder: Path, config: Config, name: str) -> Dataset:
     found = summaries_of(entries, geometry_of(config), cache)
     refuse([text for text in found if isinstance(text, str)])
     summaries = [summary for summary in found if isinstance(summary, Summary)]
-    images, remembered = _volumes(entries, summaries, config, cache)
+    images, remembered = volumes_of(entries, summaries, config, cache)
     split = Split(
         name=name,
         images=torch.from_numpy(images),
@@ -224,130 +206,3 @@ def _settled(volume: VolumeConfig, training: Sequence[Summary]) -> VolumeConfig:
         return volume.model_copy(update={"intensity": "window"})
     kind, window = decide([summary.content for summary in training])
     return volume.model_copy(update={"intensity": kind, "window": list(window)})
-
-
-def placed(geometry: Geometry, entry: Entry) -> Geometry:
-    """The geometry for a scan whose table gives it a place of its own."""
-    if entry.centre is not None:
-        geometry = replace(geometry, centre=entry.centre)
-    if entry.extent is not None:
-        geometry = replace(geometry, extent=(entry.extent,) * 3)
-    return geometry
-
-
-def summaries_of(entries: Sequence[Entry], geometry: Geometry, cache: Cache) -> list[Summary | str]:
-    """Prepares scans in parallel, those that the cache lacks.
-
-    Args:
-        entries: The scans.
-        geometry: What to cut, but for places of their own.
-        cache: Where they go.
-
-    Returns:
-        For each scan what is known of it, or the message that says why it cannot be used.
-    """
-    known = _known_digests(cache)
-    stamps: list[str] = []
-    result: list[Summary | str | None] = []
-    for entry in entries:
-        try:
-            stamps.append(f"{entry.path.resolve()} {stamp_of(entry.path)}")
-        except OSError:
-            stamps.append("")
-        digest = known.get(stamps[-1])
-        key = key_of(digest, placed(geometry, entry)) if digest else ""
-        result.append(cache.summary(key) if key else None)
-    missing = [index for index, summary in enumerate(result) if summary is None]
-    jobs = [
-        (entries[i].path, entries[i].place, placed(geometry, entries[i]), cache.folder)
-        for i in missing
-    ]
-    done = _in_parallel(jobs)
-    bar = tqdm(
-        zip(missing, done, strict=True),
-        total=len(missing),
-        desc="reading scans",
-        unit="scan",
-        dynamic_ncols=True,
-        disable=not (missing and sys.stderr.isatty()),
-    )
-    for index, summary in bar:
-        result[index] = summary
-        if isinstance(summary, Summary) and stamps[index]:
-            known[stamps[index]] = summary.digest
-    if missing:
-        write_text(cache.folder / "known.json", json.dumps(known))
-    return [summary for summary in result if summary is not None]
-
-
-def _known_digests(cache: Cache) -> dict[str, str]:
-    """Digests by path and stamp, so that unchanged files are not read to know them."""
-    try:
-        known = json.loads((cache.folder / "known.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-_Job = tuple[Path, str, Geometry, Path]
-
-
-def _in_parallel(jobs: Sequence[_Job]) -> Iterator[Summary | str]:
-    from joblib import Parallel, cpu_count, delayed
-
-    processes = min(cpu_count(), _MOST_PROCESSES, len(jobs))
-    if len(jobs) < _ALONE or processes < 2:
-        return map(prepare_one, jobs)
-    found: Iterator[Summary | str] = Parallel(n_jobs=processes, return_as="generator")(
-        delayed(prepare_one)(job) for job in jobs
-    )
-    return found
-
-
-def prepare_one(job: _Job) -> Summary | str:
-    """Prepares a scan into a cache; the message where it cannot be used."""
-    path, place, geometry, folder = job
-    cache = Cache(folder)
-    try:
-        if not path.exists():
-            raise InputError(f"{path} is not there")
-        digest = content_digest(path)
-        key = key_of(digest, geometry)
-        return cache.summary(key) or cache.put(key, digest, cut(read(path), geometry, str(path)))
-    except InputError as error:
-        return f"{place}: {error}"
-    except (OSError, MemoryError) as error:
-        return f"{place}: {path} cannot be read: {error}"
-
-
-def _volumes(
-    entries: Sequence[Entry], summaries: Sequence[Summary], config: Config, cache: Cache
-) -> tuple[NDArray[np.uint8], Remembered]:
-    """The bytes of scans, `(N D H W)`, in one file of the cache."""
-    geometry, intensity = geometry_of(config), intensity_of(config)
-    text = json.dumps([[s.key for s in summaries], asdict(intensity)])
-    key = hashlib.sha256(text.encode()).hexdigest()[:32]
-
-    def fill(volumes: NDArray[np.uint8]) -> None:
-        for volume, entry, summary in zip(volumes, entries, summaries, strict=True):
-            volume[:] = _bytes(entry, summary, placed(geometry, entry), intensity, cache)
-
-    unfit = [
-        f"{entry.name}: {note}"
-        for entry, summary in zip(entries, summaries, strict=True)
-        for note in notes_on(summary.content, intensity)
-    ]
-    for sentence in unfit[:SHOWN]:
-        log.warning("%s", sentence)
-    return cache.volumes(key, (len(entries), *geometry.shape), fill)
-
-
-def _bytes(
-    entry: Entry, summary: Summary, geometry: Geometry, intensity: Intensity, cache: Cache
-) -> NDArray[np.uint8]:
-    values = cache.values(summary)
-    if values is None:  # damaged: made anew
-        region = cut(read(entry.path), geometry, entry.name)
-        cache.put(summary.key, summary.digest, region)
-        return to_bytes(region, intensity)[0]
-    return to_bytes(Region(values, summary.content), intensity)[0]
