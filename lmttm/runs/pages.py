@@ -75,7 +75,11 @@ def report(
 def _facts(dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]) -> dict[str, str]:
     config, train = members[0].config, members[0].config.train
     counts = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
-    changes = [f"{key} {value}" for key, value in config.augment.model_dump().items() if value]
+    changes = [
+        f"{key} {' '.join(value) if isinstance(value, list) else value}"
+        for key, value in config.augment.model_dump().items()
+        if value
+    ]
     return {
         "trained on": f"{config.dataset_name}, volumes of {in_words(config.size)} voxels",
         "scored on": dataset.name,

@@ -19,6 +19,7 @@ from tests.conftest import TINY
 def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, names, keep):
     monkeypatch.setattr(phantoms, "SPLITS", {"train": 8, "val": 4, "test": 6})
     overrides = [*TINY, f"train.keep={keep}", f"output_dir={tmp_path}"]
+    overrides += ["augment.flip_axes=D,H", "augment.shift=2"]
     members = [
         Checkpoint(
             load_config("demo.json", [*overrides, f"seed={seed}", f"train.name={name}"]),
@@ -54,6 +55,7 @@ def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, 
             "(2.000) the calibration error is 0.100",
             "threshold 0.300",
             "sensitivity 0.750",
+            "flip_axes D H, shift 2",
         ),
     ):
         assert text in html
