@@ -82,12 +82,13 @@ def in_parts(images: Images) -> Iterator[Tensor]:
 
 def grey_values(images: Images) -> set[int]:
     """The grey values of volumes, or the first few of them where there are more than two."""
-    values: set[int] = set()
+    seen = np.zeros(256, dtype=bool)
     for part in in_parts(images):
-        values.update(part.unique().tolist())
-        if len(values) > 2:
-            break
-    return values
+        for volume in part.cpu().numpy():
+            seen[volume] = True
+            if seen.sum() > 2:
+                return set(np.flatnonzero(seen).tolist())
+    return set(np.flatnonzero(seen).tolist())
 
 
 class Arrays:

@@ -1,8 +1,10 @@
 """Splits of labelled volumes, and the batches that a model takes of them."""
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from lmttm.config.schema import Config
 from lmttm.config.volume import VolumeConfig
-from lmttm.data.chosen import Images, in_parts, some
+from lmttm.data.chosen import Images, grey_values, in_parts, some
 from lmttm.data.distance import distances_of, signed_squares
 from lmttm.data.remembered import Remembered
 from lmttm.errors import InputError
@@ -78,16 +80,35 @@ class Split:
         Of volumes in a file it is computed once, and again where the file was replaced.
         """
         labels = self.labels.cpu().numpy().tobytes()
+
+        def computed() -> str:
+            digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
+            for part in in_parts(self.images):
+                digest.update(part.cpu().contiguous().numpy().tobytes())
+            digest.update(labels)
+            return digest.hexdigest()[:32]
+
         name = f"digest with labels {hashlib.sha256(labels).hexdigest()}"
-        if self.known and (known := self.known.get(name)):
-            return known
-        digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
-        for part in in_parts(self.images):
-            digest.update(part.cpu().contiguous().numpy().tobytes())
-        digest.update(labels)
-        found = digest.hexdigest()[:32]
-        if self.known:
-            self.known.put(name, found)
+        found: str = self.remembered(name, computed)
+        return found
+
+    def grey_values(self) -> set[int]:
+        """The grey values, or the first few of them where there are more than two."""
+        return set(self.remembered("grey values", lambda: sorted(grey_values(self.images))))
+
+    def remembered(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` computes of the volumes; of those in a file it is computed once.
+
+        Args:
+            name: What it is.
+            make: Gives what JSON can hold.
+        """
+        if self.known is None:
+            return make()
+        if (text := self.known.get(name)) is not None:
+            return json.loads(text)
+        found = make()
+        self.known.put(name, json.dumps(found))
         return found
 
     def majority_rate(self) -> float:

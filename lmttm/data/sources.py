@@ -1,10 +1,10 @@
 """Where a data set comes from: MedMNIST 3D, the phantoms, files of your own."""
 
 import hashlib
-import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from lmttm.config.volume import VolumeConfig
 from lmttm.data import phantoms
 from lmttm.data.cache import Cache, folder_of
 from lmttm.data.checking import Findings, check_volumes, report
-from lmttm.data.chosen import Chosen, Images, grey_values, in_parts
+from lmttm.data.chosen import Chosen, in_parts
 from lmttm.data.dataset import Dataset, Split
 from lmttm.data.download import fetch
 from lmttm.data.labelled import Labelled, is_unpacked, read_npz, read_unpacked
@@ -69,14 +69,12 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
 
 def _checked(dataset: Dataset) -> Findings:
     """What a check of the volumes finds; of volumes in files it is remembered."""
-    known = dataset.splits["train"].known
-    name = f"check of {dataset.digest()}" if known else ""
-    if known and (text := known.get(name)):
-        return Findings(**json.loads(text))
-    findings = check_volumes(dataset.splits, dataset.class_names)
-    if known:
-        known.put(name, json.dumps(asdict(findings)))
-    return findings
+    train = dataset.splits["train"]
+    name = f"check of {dataset.digest()}" if train.known else ""
+    found = train.remembered(
+        name, lambda: asdict(check_volumes(dataset.splits, dataset.class_names))
+    )
+    return Findings(**found)
 
 
 def is_local(config: Config) -> bool:
@@ -103,7 +101,7 @@ def check_set(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
         raise InputError(f"only a set of your own can be checked, got {config.dataset_name}")
     if path.is_dir() and not is_unpacked(path):
         return check_own(config)
-    dataset = _volumes(path, config.shape)
+    dataset = _volumes(path, config.shape, config.cache)
     names = dataset.class_names
     counts = {
         name: dict(zip(names, split.counts(len(names)).tolist(), strict=True))
@@ -124,12 +122,12 @@ def as_scans_would_be(dataset: Dataset, volume: VolumeConfig, cache: str) -> Dat
         The data set with `volume` settled.
     """
     if not volume.settled:
-        masks = len(grey_values(dataset.splits["train"].images)) <= 2
+        masks = len(dataset.splits["train"].grey_values()) <= 2
         kind = "masks" if masks else "bytes" if volume.window is None else "window"
         volume = volume.model_copy(update={"intensity": kind})
     changed = {}
     for name, split in dataset.splits.items():
-        table = _table(split.images, volume)
+        table = _table(split, volume)
         changed[name] = split if table is None else _looked_up(split, table, cache)
     return replace(dataset, splits=changed, volume=volume)
 
@@ -154,11 +152,11 @@ def _looked_up(split: Split, table: torch.Tensor, cache: str) -> Split:
     return replace(split, images=torch.from_numpy(images), known=known)
 
 
-def _table(images: Images, volume: VolumeConfig) -> torch.Tensor | None:
+def _table(split: Split, volume: VolumeConfig) -> torch.Tensor | None:
     """What each byte becomes, where that is another byte."""
     grey = torch.arange(256)
     if volume.intensity == "masks":
-        values = grey_values(images)
+        values = split.grey_values()
         shape = max(values, default=255)
         if shape in (0, 255) or len(values) > 2:
             return None
@@ -302,47 +300,53 @@ def _own(path: Path, config: Config, splits: Sequence[str]) -> Dataset:
         raise InputError(f"the data set {path} is not there")
     if path.is_dir() and not is_unpacked(path):
         return load_own(path, config, splits)
-    dataset = _volumes(path, config.shape)
-    if path.is_dir():
-        dataset = _remembering(dataset, path, Path(folder_of(config.cache)))
-    return dataset
+    return _volumes(path, config.shape, config.cache)
 
 
-def _volumes(path: Path, shape: Shape) -> Dataset:
+def _volumes(path: Path, shape: Shape, cache: str = "off") -> Dataset:
     """A set of volumes: an npz file, or a folder of its arrays as npy files."""
     if not path.exists():
         raise InputError(f"the data set {path} is not there")
     labelled = read_unpacked(path, shape) if path.is_dir() else read_npz(path, shape)
     num_classes = max(2, *(int(labels.max()) + 1 for _, labels in labelled.values()))
-    return _dataset(str(path), _numbered(num_classes), labelled)
+    known = _known(path, folder_of(cache)) if path.is_dir() and cache != "off" else {}
+    return _dataset(str(path), _numbered(num_classes), labelled, known)
 
 
-def _remembering(dataset: Dataset, folder: Path, cache: Path) -> Dataset:
-    """The data set with what is remembered of the files of its volumes."""
+def _known(folder: Path, cache: Path) -> dict[str, Remembered]:
+    """What is remembered of the files of volumes, by split."""
+    files = {split: folder / f"{split}_images.npy" for split in SPLITS}
+    return {
+        split: Remembered(file, cache / f"known-{name_of(file)}.json")
+        for split, file in files.items()
+    }
+
+
+def _dataset(
+    name: str,
+    names: tuple[str, ...],
+    labelled: Labelled,
+    known: Mapping[str, Remembered] | None = None,
+) -> Dataset:
     splits = {}
-    for name, split in dataset.splits.items():
-        file = folder / f"{name}_images.npy"
-        known = Remembered(file, cache / f"known-{name_of(file)}.json")
-        splits[name] = replace(split, known=known)
-    return replace(dataset, splits=splits)
-
-
-def _dataset(name: str, names: tuple[str, ...], labelled: Labelled) -> Dataset:
     for split, (images, labels) in labelled.items():
         if labels.min() < 0 or labels.max() >= len(names):
             raise InputError(
                 f"{name}: {split}_labels must be from 0 to {len(names) - 1}, "
                 f"got {labels.min()} to {labels.max()}"
             )
-        empty = np.flatnonzero(~images.reshape(len(images), -1).any(axis=1)).tolist()
+        made = Split(split, torch.from_numpy(images), torch.from_numpy(labels))
+        splits[split] = made = replace(made, known=(known or {}).get(split))
+        empty = made.remembered("empty volumes", partial(_empty, images))
         if empty:
             shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
             count = len(empty)
             log.warning(
                 "%s: %d volumes of the %s split are all zero: %s", name, count, split, shown
             )
-    splits = {
-        split: Split(split, torch.from_numpy(images), torch.from_numpy(labels))
-        for split, (images, labels) in labelled.items()
-    }
     return Dataset(name, names, splits)
+
+
+def _empty(images: np.ndarray) -> list[int]:
+    """The volumes that are all zero."""
+    return [index for index, volume in enumerate(images) if not volume.any()]

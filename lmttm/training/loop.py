@@ -159,7 +159,10 @@ class _Loop:
         self.report = report
         self.progress = progress
         self.val = placed(dataset.splits["val"], config, trainer.device)
-        self.statistics = asdict(Statistics.of(dataset.splits["train"].images))
+        train = dataset.splits["train"]
+        self.statistics: dict[str, Any] = train.remembered(
+            "statistics", lambda: asdict(Statistics.of(train.images))
+        )
         self.save = partial(checkpoint.save, config=config, data=data)
         done = trainer.epoch * -(-len(trainer.split) // config.batch_size) + trainer.steps_done
         self.board = TensorBoard(config.run_dir / "tensorboard", trainer.epoch + 1, done + 1)

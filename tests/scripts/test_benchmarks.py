@@ -164,3 +164,26 @@ def test_throughput_measures_both_forms(tmp_path, monkeypatch):
     result = json.loads((tmp_path / "throughput.json").read_text())
     for form in ("fast", "plain"):
         assert result[form]["training_bf16"]["volumes_per_second"] > 0
+
+
+def test_large_sets_train_in_the_memory_of_small_ones(tmp_path, monkeypatch, capsys):
+    """Guards against volumes that are copied into memory: here 0.2 GiB of them."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import large
+
+    arguments = ["small.json", *TINY, "size=64", "model.patch_size=32", "device=cpu"]
+    sizes = ["--volumes", "40", "840", "--folder", str(tmp_path)]
+    assert large.main([*arguments, *sizes]) == 0
+    few, many = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (few["volumes"], many["volumes"]) == (40, 840)
+    assert many["gib_of_volumes"] == pytest.approx(840 / 4096, abs=0.01)
+    assert 0 < many["anonymous_gib"] < few["anonymous_gib"] + 0.15
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fewer_than_two_volumes_are_refused(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import large
+
+    assert large.main(["small.json", "--volumes", "1"]) == 2
+    assert "--volumes must be at least 2, got 1" in capsys.readouterr().err
