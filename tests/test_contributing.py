@@ -16,7 +16,7 @@ PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SCRIPT = """
 import torch
 import lmttm
-from lmttm.config.schema import reference
+from lmttm.config.keys import reference
 from lmttm.model.fits import fits
 from lmttm.training.setup import make_trainer
 

@@ -14,10 +14,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lmttm.config.keys import flatten
 from lmttm.config.overrides import overridden_keys, parse_override
 from lmttm.config.paths import expanded
 from lmttm.config.published import modernise
-from lmttm.config.schema import Config, flatten
+from lmttm.config.schema import Config
 from lmttm.errors import InputError
 
 __all__ = [

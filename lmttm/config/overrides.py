@@ -7,8 +7,9 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel
 
+from lmttm.config.keys import flatten
 from lmttm.config.published import modernise
-from lmttm.config.schema import Config, flatten
+from lmttm.config.schema import Config
 from lmttm.errors import InputError
 
 _NUMBER = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+)([eE][+-]?\d+)?")

@@ -5,7 +5,7 @@ Those files load unchanged. A key that starts with `_` or `all_` is a comment th
 
 from typing import Any
 
-from lmttm.config.schema import flatten
+from lmttm.config.keys import flatten
 from lmttm.errors import InputError
 
 _RENAMED = {

@@ -1,21 +1,19 @@
 """The schema of a configuration: every key, its bounds and its one default."""
 
-import difflib
-import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    model_validator,
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from lmttm.config.fields import (
+    OneOf,
+    spelling,
+    to_dataset,
+    to_noise_mode,
+    to_path,
+    to_start,
+    to_warmup,
 )
-from pydantic_core import CoreSchema, core_schema
-
 from lmttm.config.kinds import (
     DATASETS,
     LOGGERS,
@@ -26,79 +24,8 @@ from lmttm.config.kinds import (
     PROCESS_UNITS,
     TOKENIZERS,
 )
-from lmttm.config.paths import expanded
 from lmttm.config.shape import Edges, EdgesFrom, Shape, three
 from lmttm.config.volume import VolumeConfig
-
-
-class OneOf:
-    """Holds a text to the names of a table of `lmttm.config.kinds`."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.names = list(names)
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        """The check that a `Literal` of the names would give."""
-        return core_schema.literal_schema(self.names)
-
-
-def _spelling(names: Iterable[str]) -> BeforeValidator:
-    """Takes a name in any case and gives it as it is spelt here."""
-    known = {name.lower(): name for name in names}
-    return BeforeValidator(lambda value: known.get(str(value).lower(), value))
-
-
-def _path(value: Any, info: ValidationInfo) -> Any:
-    """Expands `~` and variables; a fault names the key."""
-    try:
-        return expanded(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise ValueError(f"{info.field_name} {error}") from None
-
-
-def _start(value: Any) -> Any:
-    """Expands a path; empty for none."""
-    try:
-        return expanded(value) if isinstance(value, str) and value else value or ""
-    except ValueError as error:
-        raise ValueError(f"train.start_from {error}") from None
-
-
-def _dataset(value: Any, info: ValidationInfo) -> Any:
-    known = {name.lower(): name for name in DATASETS}
-    if str(value).lower() in known:
-        return known[str(value).lower()]
-    if is_own(str(value)):
-        return _path(value, info)
-    close = difflib.get_close_matches(str(value).lower(), known, n=1)
-    hint = f"; did you mean {known[close[0]]}?" if close else ""
-    raise ValueError(
-        f"dataset_name must be one of {', '.join(DATASETS)}, or the path of an npz file or a "
-        f"folder of your own, got {value!r}{hint}"
-    )
-
-
-def is_own(dataset_name: str) -> bool:
-    """Whether a data set is a path, not a name: a labelled set of the user's own."""
-    return dataset_name.endswith(".npz") or "/" in dataset_name or "\\" in dataset_name
-
-
-def _noise_mode(value: Any) -> Any:
-    """Takes the published spellings: null, None and exp."""
-    spelt = {"None": "none", "exp": "exponential"}
-    return spelt.get(str(value), value) if isinstance(value, str | None) else value
-
-
-def _warmup(value: Any) -> Any:
-    """Takes a number of steps, or a share of all steps."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and (0 <= value < 1 or (1 <= value <= 10**9 and value == int(value))):
-        return value if value < 1 else int(value)
-    raise ValueError(
-        "train.warmup_steps must be a whole number of steps, or a share of all steps below 1, "
-        f"got {json.dumps(value, default=str)}"
-    )
-
 
 # The upper bound of a whole number keeps a slip, or the file of a stranger, from requesting more
 # memory than there is.
@@ -113,7 +40,7 @@ class ModelConfig(_Section):
     """The machine: tokenizer, memory, Memory Distillation Unit, classifier."""
 
     model: Annotated[
-        Literal["lmttm", "ttm", "resnet3d"], _spelling(("lmttm", "ttm", "resnet3d"))
+        Literal["lmttm", "ttm", "resnet3d"], spelling(("lmttm", "ttm", "resnet3d"))
     ] = Field(
         "lmttm",
         description="ttm is the same machine with one unit that is its own neighbourhood; "
@@ -165,8 +92,8 @@ class ModelConfig(_Section):
     load_memory_add_noise: bool = Field(
         True, description="noise on the carried memory, in training only"
     )
-    load_memory_add_noise_mode: Annotated[str, OneOf(NOISES), BeforeValidator(_noise_mode)] = Field(
-        "normal", description="distribution of that noise"
+    load_memory_add_noise_mode: Annotated[str, OneOf(NOISES), BeforeValidator(to_noise_mode)] = (
+        Field("normal", description="distribution of that noise")
     )
     num_heads: Annotated[int, Field(ge=1, le=1024)] = Field(8, description="attention heads")
     mlp_ratio: Annotated[int, Field(ge=1, le=64)] = Field(
@@ -255,7 +182,7 @@ class TrainConfig(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = Field(
         "Train", description="the run's folder in output_dir"
     )
-    start_from: Annotated[str, BeforeValidator(_start)] = Field(
+    start_from: Annotated[str, BeforeValidator(to_start)] = Field(
         "",
         description="the folder of a trained run, or the name of shipped weights, whose weights "
         "are taken over where they fit; empty: fresh weights",
@@ -266,7 +193,7 @@ class TrainConfig(_Section):
     stop_auc: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="a validation AUC that ends the training once it is reached; 0: none"
     )
-    optimizer: Annotated[str, OneOf(OPTIMIZERS), _spelling(OPTIMIZERS)] = Field(
+    optimizer: Annotated[str, OneOf(OPTIMIZERS), spelling(OPTIMIZERS)] = Field(
         "Adam", description="torch's optimizer of that name"
     )
     lr: Annotated[float, Field(gt=0)] = Field(1e-4, description="learning rate")
@@ -274,7 +201,7 @@ class TrainConfig(_Section):
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description="the learning rate after the warm-up"
     )
-    warmup_steps: Annotated[int | float, BeforeValidator(_warmup)] = Field(
+    warmup_steps: Annotated[int | float, BeforeValidator(to_warmup)] = Field(
         0,
         description="steps over which the learning rate rises from 0; below 1: "
         "their share of all steps",
@@ -341,11 +268,11 @@ class Config(_Section):
     batch_size: Annotated[int, Field(ge=1, le=65536)] = Field(
         32, description="volumes of a training step"
     )
-    dataset_name: Annotated[str, BeforeValidator(_dataset)] = Field(
+    dataset_name: Annotated[str, BeforeValidator(to_dataset)] = Field(
         "AdrenalMNIST3D",
         description="one of the six MedMNIST 3D data sets, PhantomMNIST3D, or a path of your own",
     )
-    root: Annotated[str, BeforeValidator(_path)] = Field(
+    root: Annotated[str, BeforeValidator(to_path)] = Field(
         "./datasets_data/medmnist", description="folder of the npz files"
     )
     size: Annotated[Edges, BeforeValidator(EdgesFrom("size", 8, 256))] = Field(
@@ -377,10 +304,10 @@ class Config(_Section):
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
         3407, description="of everything random"
     )
-    output_dir: Annotated[str, BeforeValidator(_path)] = Field(
+    output_dir: Annotated[str, BeforeValidator(to_path)] = Field(
         "runs", description="folder of the runs"
     )
-    cache: Annotated[str, BeforeValidator(_path)] = Field(
+    cache: Annotated[str, BeforeValidator(to_path)] = Field(
         "auto",
         description="folder of prepared scans, which are patients' images; auto: ~/.cache/lmttm, "
         "off: none is kept",
@@ -429,46 +356,3 @@ class Config(_Section):
                 f"got folds={self.folds}, fold={self.fold}"
             )
         return self
-
-
-def reference() -> str:
-    """All keys as a table in Markdown: `docs/configuration.md`."""
-    lines = ["| key | default | values | meaning |", "|---|---|---|---|"]
-
-    def add(section: type[BaseModel], prefix: str) -> None:
-        for name, field in section.model_fields.items():
-            if isinstance(field.default, BaseModel):
-                add(type(field.default), f"{prefix}{name}.")
-                continue
-            choices = [part.names for part in field.metadata if isinstance(part, OneOf)]
-            kinds = get_args(field.annotation) or (field.annotation,)
-            types = [getattr(kind, "__name__", str(kind)) for kind in kinds]
-            values = ", ".join(*choices or [_literals(field.annotation) or types])
-            default = json.dumps(field.default)
-            lines.append(f"| `{prefix}{name}` | `{default}` | {values} | {field.description} |")
-
-    add(Config, "")
-    return "\n".join(lines) + "\n"
-
-
-def _literals(annotation: Any) -> list[str]:
-    if get_origin(annotation) is Literal:
-        return [str(value) for value in get_args(annotation)]
-    return [text for part in get_args(annotation) for text in _literals(part)]
-
-
-def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
-    """The dotted keys in which two configurations differ, with both values."""
-    before, after = flatten(old.model_dump()), flatten(new.model_dump())
-    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
-
-
-def flatten(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested dict with dotted keys: `{"a": {"b": 1}}` becomes `{"a.b": 1}`."""
-    flat: dict[str, Any] = {}
-    for key, value in document.items():
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

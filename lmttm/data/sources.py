@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from lmttm.config.fields import is_own
 from lmttm.config.kinds import DATASETS, find
-from lmttm.config.schema import Config, is_own
+from lmttm.config.schema import Config
 from lmttm.config.shape import Shape
 from lmttm.config.volume import VolumeConfig
 from lmttm.data import phantoms

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from lmttm.config.schema import Config, differences
+from lmttm.config.keys import differences
+from lmttm.config.schema import Config
 from lmttm.config.volume import VolumeConfig
 from lmttm.errors import InputError
 from lmttm.runs.checkpoint import Checkpoint

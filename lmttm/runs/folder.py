@@ -10,8 +10,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lmttm.config.fields import is_own
 from lmttm.config.files import read_json, to_json, validate
-from lmttm.config.schema import Config, differences, is_own
+from lmttm.config.keys import differences
+from lmttm.config.schema import Config
 from lmttm.config.volume import complete
 from lmttm.errors import InputError
 from lmttm.runs import checkpoint

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from lmttm.config.fields import is_own
 from lmttm.config.files import load_config, overridden_keys
+from lmttm.config.keys import differences
 from lmttm.config.paths import as_path
-from lmttm.config.schema import Config, differences, is_own
+from lmttm.config.schema import Config
 from lmttm.errors import InputError
 from lmttm.runs import checkpoint, pretrained
 from lmttm.runs.agreement import agreed

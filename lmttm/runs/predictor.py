@@ -8,7 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lmttm.config.schema import Config, is_own
+from lmttm.config.fields import is_own
+from lmttm.config.schema import Config
 from lmttm.data.augment import all_flips
 from lmttm.data.dataset import Split
 from lmttm.data.placing import placed

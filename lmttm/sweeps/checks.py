@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from lmttm.config.files import overridden_keys
-from lmttm.config.schema import Config, flatten
+from lmttm.config.keys import flatten
+from lmttm.config.schema import Config
 from lmttm.errors import InputError
 
 # The values of an axis: a label, and the `key=value` texts that it stands for.

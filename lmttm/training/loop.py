@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from lmttm.config.keys import flatten
 from lmttm.config.kinds import METRICS
-from lmttm.config.schema import Config, flatten
+from lmttm.config.schema import Config
 from lmttm.data.dataset import Dataset, Split
 from lmttm.data.placing import placed
 from lmttm.data.sources import load_dataset

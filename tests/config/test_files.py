@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lmttm.config.files import CONFIG_DIR, load_config, overridden_keys, to_json
+from lmttm.config.keys import differences, flatten
 from lmttm.config.kinds import DATASETS, PHANTOM
-from lmttm.config.schema import Config, differences, flatten
+from lmttm.config.schema import Config
 from lmttm.errors import InputError
 
 PUBLISHED = {

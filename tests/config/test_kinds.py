@@ -9,7 +9,7 @@ import pytest
 
 from lmttm.config import kinds
 from lmttm.config.files import load_config
-from lmttm.config.schema import reference
+from lmttm.config.keys import reference
 from lmttm.errors import InputError
 
 PATHS = {

@@ -3,8 +3,9 @@
 import pytest
 
 from lmttm.config.files import load_config
+from lmttm.config.keys import flatten
 from lmttm.config.overrides import overridden_keys, parse_override
-from lmttm.config.schema import Config, flatten
+from lmttm.config.schema import Config
 from lmttm.errors import InputError
 
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException
 
+from lmttm.config.fields import OneOf
 from lmttm.config.files import load_config
-from lmttm.config.schema import AugmentConfig, ModelConfig, OneOf, TrainConfig
+from lmttm.config.schema import AugmentConfig, ModelConfig, TrainConfig
 from lmttm.data.augment import Augment, all_flips
 from lmttm.data.dataset import Split, prepare
 from lmttm.data.feed import one_ahead

@@ -5,7 +5,7 @@ import contextlib
 from matplotlib.figure import Figure
 
 from lmttm.config.files import load_config
-from lmttm.config.schema import flatten
+from lmttm.config.keys import flatten
 from lmttm.report.style import to_png
 from lmttm.report.tensorboard import TensorBoard
 

@@ -12,7 +12,8 @@ import pytest
 
 from lmttm import cli
 from lmttm.config.files import load_config
-from lmttm.config.schema import Config, flatten
+from lmttm.config.keys import flatten
+from lmttm.config.schema import Config
 from lmttm.runs import pretrained
 from lmttm.sweeps.plan import find_sweep, load_sweep, make_trials
 
