@@ -1,6 +1,6 @@
 """Which voxels a network without steps and memory needs: occlusion and Grad-CAM, by Captum."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -49,13 +49,7 @@ def saliency(
     Source: occlusion, Zeiler and Fergus, arXiv 1311.2901; Grad-CAM, Selvaraju et al., arXiv
     1610.02391.
     """
-    try:
-        from captum.attr import LayerGradCam, Occlusion
-    except ImportError:
-        raise InputError(
-            "to explain model.model=resnet3d takes Captum: pip install -e '.[explain]'"
-        ) from None
-
+    captum = find_captum()
     inputs = volume[None]
     with torch.no_grad():
         whole = model(inputs)
@@ -68,10 +62,10 @@ def saliency(
     edges = [-(-edge // CUBES) for edge in volume.shape[1:]]
     window = (len(volume), *edges)
     with torch.no_grad():
-        falls = Occlusion(margin).attribute(
+        falls = captum.Occlusion(margin).attribute(
             inputs, window, strides=window, perturbations_per_eval=_AT_ONCE
         )[0, 0]
-    found = LayerGradCam(margin, layer).attribute(inputs, relu_attributions=True)
+    found = captum.LayerGradCam(margin, layer).attribute(inputs, relu_attributions=True)
     grad_cam = F.interpolate(found.detach(), size=volume.shape[1:], mode="trilinear")[0, 0]
     first = np.unravel_index(int(falls.argmax()), falls.shape)
     ends = zip(first, edges, volume.shape[1:], strict=True)
@@ -89,6 +83,21 @@ def saliency(
         cube_effect=float(((whole - left) * weights).sum()),
         without_cube=_array(left.softmax(dim=1)[0]),
     )
+
+
+def find_captum() -> Any:
+    """Captum's methods.
+
+    Raises:
+        InputError: Captum is missing.
+    """
+    try:
+        import captum.attr
+    except ImportError:
+        raise InputError(
+            "to explain model.model=resnet3d takes Captum: pip install -e '.[explain]'"
+        ) from None
+    return captum.attr
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -12,7 +12,7 @@ from lmttm.data.sources import class_names_of
 from lmttm.device import make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.evaluation.explanation import Explanation, explain, of_volume
-from lmttm.evaluation.saliency import Saliency, saliency
+from lmttm.evaluation.saliency import Saliency, find_captum, saliency
 from lmttm.model.build import build_model
 from lmttm.model.machine import LMTTM
 from lmttm.model.resnet3d import ResNet3D
@@ -32,6 +32,9 @@ class Explainer:
     Args:
         member: The checkpoint.
         config: Its configuration, with the device to compute on.
+
+    Raises:
+        InputError: The model has no steps, and Captum is missing.
     """
 
     def __init__(self, member: Checkpoint, config: Config) -> None:
@@ -43,6 +46,8 @@ class Explainer:
         random = build_model(config.model_copy(update={"model": plain}))
         self.model = member.build().to(self.device)
         self.random = random.to(self.device).eval()
+        if not isinstance(self.model, LMTTM):
+            find_captum()
 
     def __call__(self, volume: np.ndarray, warnings: Sequence[str] = ()) -> ExplainedVolume:
         """Explains the answer for a volume.
@@ -55,7 +60,7 @@ class Explainer:
             The explanation, which shows the warnings.
 
         Raises:
-            InputError: The answer is not finite, or a model without steps needs Captum.
+            InputError: The answer is not finite.
         """
         inputs = prepare(torch.from_numpy(volume)[None].to(self.device), self.config)
         with torch.no_grad():

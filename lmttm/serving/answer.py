@@ -40,7 +40,7 @@ class Answering:
         run: A single run.
 
     Raises:
-        InputError: It is an ensemble.
+        InputError: It is an ensemble, or its model has no steps and Captum is missing.
     """
 
     def __init__(self, run: Run) -> None:

@@ -90,9 +90,12 @@ def make_app(
     async def example(number: int) -> JSONResponse:
         if not 0 <= number < len(answering.examples):
             return JSONResponse({"error": "there is no such example"}, 404)
-        async with machine:
-            volume = answering.examples[number].volume
-            return JSONResponse(await asyncio.to_thread(answering, volume))
+        try:
+            async with machine:
+                volume = answering.examples[number].volume
+                return JSONResponse(await asyncio.to_thread(answering, volume))
+        except InputError as error:
+            return JSONResponse({"error": str(error)}, 422)
 
     @app.post("/explain")
     async def explain(request: Request, name: str = "") -> JSONResponse:

@@ -1,5 +1,7 @@
 """Explaining single volumes: the run's own answer, warnings, and a double with random weights."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -64,3 +66,10 @@ def test_weights_whose_answers_are_not_finite_are_named():
     one.weights["classifier.bias"].fill_(float("nan"))
     with pytest.raises(InputError, match="not finite"):
         Explainer(one, one.config)(np.zeros((28, 28, 28), np.uint8))
+
+
+def test_a_missing_captum_is_named_before_anything_is_explained(monkeypatch):
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    one = member("model.model=resnet3d")
+    with pytest.raises(InputError, match=r"pip install -e '\.\[explain\]'"):
+        Explainer(one, one.config)

@@ -196,6 +196,19 @@ def test_two_gigabytes_are_refused_before_they_are_sent(served):
     assert ask(port, "/", method="GET")[0].status == 200
 
 
+def test_an_example_that_cannot_be_answered_gets_a_message(served, monkeypatch):
+    _, port = served
+
+    def fail(*arguments):
+        raise lmttm.InputError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Answering, "__call__", fail)
+        response, found = ask(port, "/example/0")
+    assert (response.status, found["error"]) == (422, "no answer")
+    assert ask(port, "/example/99")[0].status == 404
+
+
 def test_ten_uploads_at_once_are_all_answered(served):
     _, port = served
     contents = [scan(seed).to_bytes() for seed in range(10)]
