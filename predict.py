@@ -6,9 +6,13 @@ Or classifies scans of your own: python predict.py base.json --input scan.nii.gz
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import lmttm
 from lmttm import cli
+
+if TYPE_CHECKING:
+    from lmttm.runs.results import Answers
 
 SPLITS = ("train", "val", "test")
 # Short for volume.axes=... and so on: what the training of the run left open.
@@ -23,7 +27,7 @@ _OPTIONS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     parser = cli.parser("Scores a run on a split, or classifies scans of your own.", runs=True)
-    parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
+    parser.add_argument("--split", choices=SPLITS, help="default: test")
     parser.add_argument(
         "--runs", nargs="+", metavar="RUN", help="average the probabilities of these runs"
     )
@@ -56,30 +60,28 @@ def _predict(args: argparse.Namespace) -> int:
     overrides = [*args.overrides, *(text for text in given if "=" in text)]
     options = {name: getattr(args, name) for name, *_ in _OPTIONS}
     overrides += [f"volume.{name}={text}" for name, text in options.items() if text is not None]
-    run = lmttm.open_run(args.config, overrides, names=[n for n in given if "=" not in n])
-    if args.input:
-        return _classify(args, run)
-    progress = sys.stderr.isatty()
+    choices = {"calibrate": args.calibrate, "threshold": args.threshold}
     if args.data:
-        if args.calibrate or args.threshold:
-            raise lmttm.InputError("--calibrate and --threshold cannot be used with --data")
+        cli.refuse_beside("--data", split=args.split, input=args.input, **choices)
+    elif args.input:
+        cli.refuse_beside("--input", split=args.split)
+    elif alone := [name for name, text in options.items() if text is not None]:
+        raise lmttm.InputError(f"--{alone[0]} needs --input or --data")
+    run = lmttm.open_run(args.config, overrides, names=[n for n in given if "=" not in n])
+    progress = sys.stderr.isatty()
+    if args.input:
+        return _show(run, run.predict(args.input, progress=progress, **choices))
+    if args.data:
         scores = run.validate(args.data, progress=progress)
         print(scores.text(run.folder / "external"))
         return 0
-    scores = run.score(
-        args.split, calibrate=args.calibrate, threshold=args.threshold, progress=progress
-    )
-    print(scores.text(run.folder / args.split))
+    split = args.split or "test"
+    scores = run.score(split, progress=progress, **choices)
+    print(scores.text(run.folder / split))
     return 0
 
 
-def _classify(args: argparse.Namespace, run: "lmttm.Run") -> int:
-    answers = run.predict(
-        args.input,
-        calibrate=args.calibrate,
-        threshold=args.threshold,
-        progress=sys.stderr.isatty(),
-    )
+def _show(run: "lmttm.Run", answers: "Answers") -> int:
     for message in answers.failures.values():
         print(f"error: {message}", file=sys.stderr)
     if answers.rows:

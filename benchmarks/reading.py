@@ -162,7 +162,7 @@ def _by_torchio(config: Config) -> Callable[[Path], np.ndarray]:
     try:
         import torchio
     except ImportError:
-        raise InputError("the comparison needs TorchIO: pip install torchio") from None
+        raise InputError("the comparison needs TorchIO: pip install -e '.[benchmark]'") from None
     library: Any = torchio
     low, high = config.volume.window or (-160.0, 240.0)
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from lmttm.errors import RunError, os_error_in_words
+from lmttm.errors import InputError, RunError, os_error_in_words
 from lmttm.process import keep_freed_memory, limit_threads
 
 
@@ -57,6 +57,21 @@ def numbers(count: int) -> Callable[[str], str]:
         return text
 
     return check
+
+
+def refuse_beside(option: str, **others: object) -> None:
+    """Refuses options that have no effect beside another one.
+
+    Args:
+        option: The option that was given.
+        **others: What else was given, by the option's name; empty or False where it was not.
+
+    Raises:
+        InputError: One of them was given.
+    """
+    for name, value in others.items():
+        if value:
+            raise InputError(f"--{name.replace('_', '-')} has no effect with {option}")
 
 
 def run(

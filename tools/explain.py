@@ -17,15 +17,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--index", type=int, help="a volume of a split, from 0")
     which.add_argument("--input", metavar="PATH", help="a scan of your own, as for predict.py")
-    parser.add_argument(
-        "--split", choices=("train", "val", "test"), default="test", help="default: test"
-    )
+    parser.add_argument("--split", choices=("train", "val", "test"), help="default: test")
     return cli.run(_explain, parser, argv)
 
 
 def _explain(args: argparse.Namespace) -> int:
+    if args.input:
+        cli.refuse_beside("--input", split=args.split)
     run = lmttm.open_run(args.config, args.overrides)
-    found = run.explain(args.input, index=args.index, split=args.split)
+    found = run.explain(args.input, index=args.index, split=args.split or "test")
     names = ", ".join(path.name for path in found.files)
     print(f"{found.title}\nwritten to {found.files[0].parent}: {names}")
     return 0

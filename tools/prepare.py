@@ -28,15 +28,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="check the labelled set")
     parser.add_argument("--clear", action="store_true", help="remove the cache of prepared scans")
-    parser.add_argument(
-        "--output", metavar="PNG", default="prepared.png", help="default: prepared.png"
-    )
+    parser.add_argument("--output", metavar="PNG", help="default: prepared.png")
     return cli.run(_prepare, parser, argv)
 
 
 def _prepare(args: argparse.Namespace) -> int:
     paths = [text for text in args.overrides if "=" not in text or os.path.exists(text)]
     overrides = [text for text in args.overrides if text not in paths]
+    if args.clear or args.check:
+        option, others = ("--clear", args.check) if args.clear else ("--check", False)
+        cli.refuse_beside(option, check=others, output=args.output)
+        if paths:
+            raise lmttm.InputError(f"scans are not shown with {option}, got {paths[0]}")
     if args.clear:
         from lmttm.data.cache import clear
 
@@ -80,8 +83,9 @@ def _show(args: argparse.Namespace, overrides: list[str], paths: list[str]) -> i
     for message in failures.values():
         print(f"error: {message}", file=sys.stderr)
     if volumes:
-        style.save(as_path(args.output), prepared.draw(volumes))
-        print(f"written to {args.output}")
+        picture = as_path(args.output or "prepared.png")
+        style.save(picture, prepared.draw(volumes))
+        print(f"written to {picture}")
     return 1 if failures else 0
 
 

@@ -36,6 +36,8 @@ def _reproduce(args: argparse.Namespace) -> int:
     from lmttm.sweeps import reproduce
 
     known = reproduce.rows()
+    if args.all and args.row and "=" not in args.row:
+        raise InputError(f"--all repeats all rows, got {args.row} beside it")
     texts = [text for text in [args.row, *args.overrides] if text and "=" in text]
     if args.row and "=" not in args.row and args.row not in known:
         raise InputError(f"there is no row {args.row}; there are {', '.join(known)}")

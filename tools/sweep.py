@@ -43,6 +43,8 @@ def _folds(text: str) -> int:
 
 
 def _sweep(args: argparse.Namespace) -> int:
+    if not args.ray:
+        cli.refuse_beside("trials that do not run on Ray", gpus_per_trial=args.gpus_per_trial)
     found = lmttm.run_sweep(
         args.config,
         args.overrides,

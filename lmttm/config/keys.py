@@ -1,7 +1,7 @@
 """Configurations by their dotted keys: flat, compared, and as the reference of all keys."""
 
 import json
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -19,9 +19,7 @@ def reference() -> str:
                 add(type(field.default), f"{prefix}{name}.")
                 continue
             choices = [part.names for part in field.metadata if isinstance(part, OneOf)]
-            kinds = get_args(field.annotation) or (field.annotation,)
-            types = [getattr(kind, "__name__", str(kind)) for kind in kinds]
-            values = ", ".join(*choices or [_literals(field.annotation) or types])
+            values = ", ".join(*choices or [_values(field.annotation)])
             default = json.dumps(field.default)
             lines.append(f"| `{prefix}{name}` | `{default}` | {values} | {field.description} |")
 
@@ -29,10 +27,18 @@ def reference() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _literals(annotation: Any) -> list[str]:
-    if get_origin(annotation) is Literal:
-        return [str(value) for value in get_args(annotation)]
-    return [text for part in get_args(annotation) for text in _literals(part)]
+def _values(annotation: Any) -> list[str]:
+    """The choices or the types that an annotation allows, as people call them."""
+    kind, parts = get_origin(annotation), get_args(annotation)
+    if kind is Literal:
+        return [str(value) for value in parts]
+    if kind is Annotated:
+        return _values(parts[0])
+    if kind is list and get_origin(parts[0]) is not Literal:
+        return [f"list of {text}" for text in _values(parts[0])]
+    if parts:
+        return [text for part in parts for text in _values(part)]
+    return ["null" if annotation is type(None) else annotation.__name__]
 
 
 def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:

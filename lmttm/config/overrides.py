@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -35,7 +36,7 @@ def parse_override(text: str) -> dict[str, Any]:
         raise InputError(f"an override must look like train.epoch=3, got {text!r}")
     if key == "base":
         raise InputError(f"base is a key of files only: name {value} as the configuration instead")
-    nested: Any = _as_value(value.strip(), _type_of(key))
+    nested: Any = _as_value(value.strip(), _types_of(key))
     for name in reversed(key.split(".")):
         nested = {name: nested}
     return modernise(nested)[0]
@@ -46,35 +47,45 @@ def overridden_keys(overrides: Sequence[str]) -> list[str]:
     return [key for text in overrides for key in flatten(parse_override(text))]
 
 
-def _as_value(text: str, kind: Any) -> Any:
+def _as_value(text: str, kinds: list[Any]) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = text
-    if kind is str and isinstance(value, int | float):
+    if kinds == [str] and isinstance(value, int | float):
         return text  # a run may be called 7
-    if kind is not str and text == "None":
+    if kinds != [str] and text == "None":
         return None
-    if kind is list and isinstance(value, str):
+    if kinds == [list] and isinstance(value, str):
         parts = [part.strip(" '\"") for part in value.strip("[]()").split(",")]
         return [part for part in parts if part]
-    if kind is bool and text.lower() in _TRUTH:
+    if kinds == [bool] and text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
-    if kind in (int, float) and isinstance(value, str) and _NUMBER.fullmatch(value):
+    number = int in kinds or float in kinds
+    if number and isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
-    if kind is int and isinstance(value, float) and value.is_integer():
+    if int in kinds and isinstance(value, float) and value.is_integer():
         return int(value)
     return value
 
 
-def _type_of(key: str) -> Any:
-    """The type of a key's values; None where there is no such key."""
+def _types_of(key: str) -> list[Any]:
+    """The types that a key's values may have; none where there is no such key."""
     section: type[BaseModel] = Config
     *sections, last = key.split(".")
     for name in sections:
         field = section.model_fields.get(name)
         if field is None or not isinstance(field.default, BaseModel):
-            return None
+            return []
         section = type(field.default)
     field = section.model_fields.get(last)
-    return None if field is None else get_origin(field.annotation) or field.annotation
+    return [] if field is None else _plain(field.annotation)
+
+
+def _plain(annotation: Any) -> list[Any]:
+    """The types of a union, without what they hold: `list[float] | None` is list and None."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for part in get_args(annotation) for kind in _plain(part)]
+    return [get_origin(annotation) or annotation]

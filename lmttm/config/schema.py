@@ -217,7 +217,9 @@ class TrainConfig(_Section):
         0.0, description="decay of the averaged weights that are validated and kept; 0: off"
     )
     keep: Literal["best", "last"] = Field(
-        "best", description="the epoch whose weights best.pth holds: of the best validation AUC"
+        "best",
+        description="the epoch whose weights best.pth holds: that of the best validation AUC, or "
+        "the last",
     )
     accumulate: Annotated[int, Field(ge=1, le=65536)] = Field(
         1, description="parts in which a batch passes the model, to take less memory"

@@ -3,20 +3,38 @@
 import itertools
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 
 AXES = tuple("".join(order) for order in itertools.permutations("xyz"))
 
 
-def _numbers(value: Any) -> Any:
+_FORMS = {
+    "centre": "three numbers of mm such as 60,60,40, table or null",
+    "extent": "a number of mm, three such as 60,60,40, table or null",
+    "window": "two numbers such as -160,240, or null",
+}
+
+
+def _numbers(value: Any, info: ValidationInfo) -> Any:
     """`volume.window=-160,240` on the command line is the list [-160.0, 240.0]."""
     if value == "None":
         return None
-    if isinstance(value, str) and "," in value:
+    if isinstance(value, str) and (value != "table" or info.field_name == "window"):
         try:
-            return [float(part) for part in value.split(",")]
+            first, *others = [float(part) for part in value.split(",")]
         except ValueError:
-            return value
+            others = []
+        if not others:
+            forms = _FORMS[str(info.field_name)]
+            raise ValueError(f"volume.{info.field_name} must be {forms}, got {value!r}")
+        value = [first, *others]
     if isinstance(value, list | tuple):
         return [float(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in value]
     return value

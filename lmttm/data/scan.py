@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lmttm.errors import InputError
 
-_SLAB = 4_000_000  # voxels that have a wide type at a time
+_SLAB = 250_000  # voxels that have a wide type at a time
 LARGEST = 2**31  # voxels: a header that claims more is broken
 # In mm. A power of two, so that edges such as 360/512 mm stay as they are.
 _FINEST = 2.0**-14

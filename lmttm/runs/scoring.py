@@ -38,7 +38,7 @@ def score_split(
 
 def score_external(run: Trained, path: Path, *, progress: bool) -> results.Scores:
     """Scores a labelled set that the run has never seen; see `Run.validate`."""
-    dataset, prediction = predict_external(run.members, run.user, path, progress=progress)
+    dataset, prediction = predict_external(run, path, progress=progress)
     return _written(run, dataset, SPLIT, prediction, run.folder / "external" / path.name)
 
 

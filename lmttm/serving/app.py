@@ -20,6 +20,10 @@ _PRIVACY = (
     "Scans stay on this computer: they are read in a process of their own, kept in a temporary "
     "folder until they are answered, and never logged."
 )
+# FastAPI would send traces, with the names of files, to a collector that the environment names.
+_NO_TELEMETRY: Any = dict.fromkeys(
+    ("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False
+)
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -64,10 +68,11 @@ def make_app(
     try:
         from fastapi import FastAPI, Request, Response
         from fastapi.responses import HTMLResponse, JSONResponse
+        from starlette.requests import ClientDisconnect
     except ImportError:
         raise InputError('serve.py needs FastAPI: pip install -e ".[serve]"') from None
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry=_NO_TELEMETRY)
     readers, machine = asyncio.Semaphore(READERS), asyncio.Lock()
     html = _page(answering, largest)
     config = answering.run.config
@@ -107,6 +112,8 @@ def make_app(
                     scan = await asyncio.to_thread(sandbox.read_apart, path, geometry, intensity)
             async with machine:
                 return JSONResponse(await asyncio.to_thread(answering.upload, scan))
+        except ClientDisconnect:
+            return JSONResponse({"error": "the upload ended early"}, 400)
         except _TooLarge as error:
             return JSONResponse({"error": str(error)}, 413, {"Connection": "close"})
         except InputError as error:

@@ -37,6 +37,14 @@ from lmttm.errors import InputError
         ("augment.flip_axes=", []),
         ("augment.flip_axes=[]", []),
         ("train.optimizer=adamw", "AdamW"),
+        ("train.warmup_steps=.1", 0.1),
+        ("train.warmup_steps=1e2", 100),
+        ("volume.extent=.5", 0.5),
+        ("volume.extent=table", "table"),
+        ("volume.centre=1,2,.5", [1.0, 2.0, 0.5]),
+        ("volume.window=None", None),
+        ("size=64.", 64),
+        ("model.patch_size=+7", 7),
     ],
 )
 def test_values_as_people_type_them_are_understood(text, meant):

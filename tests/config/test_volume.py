@@ -26,6 +26,8 @@ def test_numbers_from_the_command_line():
         ("volume.intensity=window", "needs volume.window"),
         ("volume.intensity=ct", "volume.intensity"),
         ("volume.centre=1,2", "volume.centre"),
+        ("volume.extent=big", "volume.extent must be a number of mm, three such as 60,60,40,"),
+        ("volume.window=table", "volume.window must be two numbers such as -160,240, or null"),
         ("volume.region=sphere", "volume.region"),
     ],
 )

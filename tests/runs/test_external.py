@@ -49,4 +49,14 @@ def test_a_label_that_is_no_class_of_the_run_is_named(run, other):
     table = other / "data.csv"
     table.write_text(table.read_text() + "\n3.npy,something else\n")
     with pytest.raises(InputError, match=r"line 12: the label something else is no class"):
-        predict_external(run.members, run.user, other)
+        predict_external(run, other)
+
+
+def test_what_the_training_left_open_holds_for_an_external_set(run, other):
+    """Guards against `--data other/ --window 0,90` that ignores the window."""
+    darker = lmttm.open_run(run.folder, ["volume.window=0,0.4"])
+    scores = darker.validate(other)
+    answers = darker.predict([other / f"{number}.npy" for number in range(10)])
+    expected = [list(row["probabilities"].values()) for row in answers.rows]
+    np.testing.assert_allclose(scores.probabilities, expected, atol=1e-6)
+    assert not np.allclose(scores.probabilities, run.validate(other).probabilities, atol=1e-3)

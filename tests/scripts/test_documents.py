@@ -10,10 +10,12 @@ from pkgutil import resolve_name
 
 import pytest
 
+import lmttm
 from lmttm import cli
 from lmttm.config.files import load_config
 from lmttm.config.keys import flatten
 from lmttm.config.schema import Config
+from lmttm.data import phantoms
 from lmttm.runs import pretrained
 from lmttm.sweeps.plan import find_sweep, load_sweep, make_trials
 
@@ -173,3 +175,19 @@ def test_names_of_the_package_exist(path):
     """Guards against a docstring that sends its reader to a module that was renamed."""
     for name in set(re.findall(r"`(lmttm(?:\.\w+)+)`", path.read_text())):
         resolve_name(name)
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    """Guards against an example that was right once; its comments state the shapes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(phantoms, "SPLITS", {"train": 16, "val": 10, "test": 10})
+    lmttm.train(lmttm.load_config("demo.json", ["train.epoch=1", "device=cpu"]))  # runs/demo
+    (shown,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    names = {}
+    exec(shown.replace('"train.epoch=1"', '"train.epoch=1", "device=cpu"'), names)
+    trace = names["trace"]
+    assert "logits = model(volumes)  # (4, 2)" in shown
+    assert names["logits"].shape == trace.logits.shape == (4, 2)
+    assert "step_logits (4, 9, 2), memory (4, 4, 8, 32)" in shown
+    assert (trace.step_logits.shape, trace.memory.shape) == ((4, 9, 2), (4, 4, 8, 32))
+    assert list((tmp_path / "runs/python/explain").iterdir())

@@ -1,11 +1,13 @@
 """The server: only its own page may use it, and no upload brings it down."""
 
+import asyncio
 import concurrent.futures
 import contextlib
 import http.client
 import io
 import json
 import socket
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -207,6 +209,43 @@ def test_an_example_that_cannot_be_answered_gets_a_message(served, monkeypatch):
         response, found = ask(port, "/example/0")
     assert (response.status, found["error"]) == (422, "no answer")
     assert ask(port, "/example/99")[0].status == 404
+
+
+def test_an_upload_that_ends_early_leaves_nothing(served, tmp_path, monkeypatch):
+    """Guards against a scan that stays on the disk, and against a traceback in the log."""
+    run, _ = served
+    app = make_app(Answering(run), 8000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    events = [{"type": "http.request", "body": b"half", "more_body": True}]
+    seen = []
+
+    async def receive():
+        seen.append([path.name[:6] for path in tmp_path.iterdir()])
+        return events.pop() if events else {"type": "http.disconnect"}
+
+    async def send(message):
+        pass
+
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": "/explain"}
+    scope |= {"raw_path": b"/explain", "query_string": b"name=a.nii", "scheme": "http"}
+    scope |= {
+        "headers": [(b"host", b"127.0.0.1:8000")],
+        "client": ("127.0.0.1", 1),
+        "root_path": "",
+    }
+    asyncio.run(app(scope, receive, send))
+    assert ["lmttm-"] in seen  # it had begun
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_reported_to_a_collector(served):
+    """Guards against FastAPI's own telemetry, which sends traces where the environment says."""
+    run, _ = served
+    app = make_app(Answering(run), 8000)
+    if not hasattr(app, "_telemetry"):
+        pytest.skip("this FastAPI has no telemetry")
+    names = ("tracing", "metrics", "logs", "operation_spans", "auto_configure")
+    assert {name: app._telemetry[name] for name in names} == dict.fromkeys(names, False)
 
 
 def test_ten_uploads_at_once_are_all_answered(served):
