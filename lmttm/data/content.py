@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmttm.data.scan import slabs
 from lmttm.errors import InputError
 
 HU_WINDOW = (-160.0, 240.0)
 PERCENTILES = (0.5, 99.5)
 _SAMPLE = 1_000_000  # voxels by which a large scan is judged
+_SLAB = 1_000_000  # voxels that are looked at in one go
 _LEVELS = np.linspace(0, 100, 1001)  # percentiles that are kept of a scan
 _PADDED = 0.001  # least share of the voxels that padding fills
 _GAP = 0.25  # least distance of padding from the values, in ranges of these
@@ -86,7 +88,7 @@ def content_of(voxels: NDArray[Any], name: str) -> Content:
     seen = voxels[::step, ::step, ::step]
     seen = seen[np.isfinite(seen)] if seen.dtype.kind == "f" else seen
     few = bool(((seen == low) | (seen == high)).all())
-    finite = voxels.dtype.kind != "f" or all(np.isfinite(slab).all() for slab in _slabs(voxels))
+    finite = voxels.dtype.kind != "f" or all(map(_is_finite, slabs(voxels, _SLAB)))
     if few and _all_in(voxels, (low, high)):
         return Content(low, high, two_valued=True, holes=not finite)
     padding = _padding(voxels, seen.ravel(), low, high)
@@ -97,16 +99,17 @@ def content_of(voxels: NDArray[Any], name: str) -> Content:
     return Content(low, high, two_valued=False, holes=not finite)
 
 
-def _slabs(voxels: NDArray[Any]) -> Sequence[NDArray[Any]]:
-    step = max(1, _SAMPLE * 4 // max(1, voxels[0].size))
-    return [voxels[at : at + step] for at in range(0, len(voxels), step)]
+def _is_finite(slab: NDArray[Any]) -> bool:
+    """Whether all values are; two passes without a copy, as NaN is contagious."""
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(slab.min()) and np.isfinite(slab.max()))
 
 
 def _range(voxels: NDArray[Any], padding: tuple[float, ...]) -> tuple[float, float]:
     """Least and largest finite value that is no padding; infinite where there is none."""
     low, high = np.inf, -np.inf
-    for slab in _slabs(voxels):
-        if slab.dtype.kind == "f" or padding:
+    for slab in slabs(voxels, _SLAB):
+        if padding or not _is_finite(slab):
             valid = np.isfinite(slab)
             for value in padding:
                 valid &= slab != value
@@ -117,7 +120,7 @@ def _range(voxels: NDArray[Any], padding: tuple[float, ...]) -> tuple[float, flo
 
 
 def _all_in(voxels: NDArray[Any], values: tuple[float, ...]) -> bool:
-    for slab in _slabs(voxels):
+    for slab in slabs(voxels, _SLAB):
         known = ~np.isfinite(slab) if slab.dtype.kind == "f" else np.zeros(slab.shape, bool)
         for value in values:
             known |= slab == value
@@ -154,7 +157,7 @@ def without_padding(slab: NDArray[Any], content: Content) -> NDArray[np.float64]
     values = slab.astype(np.float64)
     for value in content.padding:
         values[slab == value] = content.low
-    if slab.dtype.kind == "f":
+    if slab.dtype.kind == "f" and content.holes:
         values[~np.isfinite(values)] = content.low
     return values
 

@@ -1,5 +1,6 @@
 """A scan in memory: voxels in a known orientation, and the values that they mean."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,13 +118,26 @@ def _linear(
     """`slope * stored + offset`, computed in a wide type of which few voxels exist at a time."""
     if not stored.ndim or not stored.size:
         return (stored.astype(wide) * slope + offset).astype(kind)
-    result = np.empty_like(stored, dtype=kind)
-    axis = int(np.argmax(np.abs(stored.strides)))  # along which a slab lies in one piece
-    parts, results = np.moveaxis(stored, axis, 0), np.moveaxis(result, axis, 0)
-    planes = max(1, _SLAB // parts[0].size)
-    for at in range(0, len(parts), planes):
-        slab = parts[at : at + planes].astype(wide)
+    result = np.empty_like(stored, dtype=kind)  # its axes lie in memory as those of `stored`
+    for part, place in zip(slabs(stored, _SLAB), slabs(result, _SLAB), strict=True):
+        slab = part.astype(wide)
         slab *= slope
         slab += offset
-        results[at : at + planes] = slab
+        place[:] = slab
     return result
+
+
+def slabs(voxels: NDArray[Any], largest: int) -> Iterator[NDArray[Any]]:
+    """Cuts an array into parts that lie in one piece of memory, where the array does.
+
+    Args:
+        voxels: Of at least one axis; not empty.
+        largest: Voxels of a part, at most, if it is more than one plane thick.
+
+    Yields:
+        Views, with the axes in another order where that is faster.
+    """
+    parts = np.moveaxis(voxels, int(np.argmax(np.abs(voxels.strides))), 0)
+    planes = max(1, largest // parts[0].size)
+    for at in range(0, len(parts), planes):
+        yield parts[at : at + planes]

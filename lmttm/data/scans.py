@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lmttm.data import arrays, dicom, itk, nifti
-from lmttm.data.scan import Scan
+from lmttm.data.scan import Scan, slabs
 from lmttm.errors import InputError, one_line
 
 # By the end of a file's name; the first reader that lists it takes it.
@@ -16,6 +16,7 @@ _READERS: tuple[tuple[tuple[str, ...], Callable[[Path], Scan]], ...] = (
     (arrays.SUFFIXES, arrays.read_numpy),
     (itk.SUFFIXES, itk.read_itk),
 )
+_SLAB = 1_000_000  # voxels that are looked at in one go
 # Parts of a scan whose header is another file.
 _HEADERS = {".img": ".hdr", ".img.gz": ".hdr.gz", ".rec": ".par", ".brik": ".head"}
 
@@ -50,7 +51,7 @@ def read(path: Path) -> Scan:
         voxels = voxels.view(np.uint8)
     if voxels.dtype.kind not in "uif":
         raise InputError(f"{path} must hold real numbers, got {voxels.dtype}")
-    if voxels.dtype.kind == "f" and not np.isfinite(voxels).any():
+    if voxels.dtype.kind == "f" and not any(np.isfinite(s).any() for s in slabs(voxels, _SLAB)):
         raise InputError(f"{path} holds no finite voxel")
     return replace(scan, voxels=voxels)
 
