@@ -106,3 +106,11 @@ def test_the_machine_needs_its_memory(forgetful):
         assert accuracy <= 0.65
     else:
         assert accuracy >= 0.9
+
+
+@pytest.mark.parametrize("at_once", [1, 5, 100])
+def test_volumes_do_not_depend_on_how_many_are_drawn_at_once(at_once, monkeypatch):
+    whole = phantoms.generate(17, seed=2)
+    monkeypatch.setattr(phantoms, "_AT_ONCE", at_once)
+    for one, other in zip(whole, phantoms.generate(17, seed=2), strict=True):
+        np.testing.assert_array_equal(one, other)
