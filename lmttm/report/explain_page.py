@@ -114,6 +114,8 @@ def sanity(heat: np.ndarray, random: np.ndarray) -> str:
     """
     from scipy.stats import spearmanr
 
+    if not heat.any():
+        return "This model's map is empty: it shows nothing that speaks for the answer."
     one, two = heat.ravel(), random.ravel()
     if np.ptp(one) == 0 or np.ptp(two) == 0:
         return "One of the two maps is the same everywhere, so they cannot be compared."

@@ -78,3 +78,4 @@ def test_the_sanity_check_compares_the_maps():
     assert "is 1.00: much of this map" in sanity(one, one)
     assert "little of this map" in sanity(one, two)
     assert "cannot be compared" in sanity(one, np.zeros_like(one))
+    assert "is empty" in sanity(np.zeros_like(one), one)
