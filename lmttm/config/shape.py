@@ -42,6 +42,7 @@ class EdgesFrom:
         if isinstance(edges, str) and "," in edges:
             edges = [int(part) if part.strip().isdecimal() else part for part in edges.split(",")]
         edges = list(edges) if isinstance(edges, list | tuple) else [edges] * 3
+        edges = [int(e) if isinstance(e, float) and e.is_integer() else e for e in edges]
         if len(edges) != 3 or not all(type(e) is int and self.low <= e <= self.high for e in edges):
             raise ValueError(
                 f"{self.name} must be a whole number from {self.low} to {self.high}, or three of "

@@ -27,7 +27,7 @@ def test_one_edge_is_a_cube_and_three_equal_edges_are_one():
     """Guards against checkpoints of cubes that contradict `size=[28,28,28]`."""
     assert three(28) == (28, 28, 28)
     assert in_words(28) == "28^3"
-    assert sized("size=[28,28,28]") == sized("size=28") == sized()
+    assert sized("size=[28,28,28]") == sized("size=28") == sized("size=2.8e1") == sized()
 
 
 def test_a_stride_of_nothing_is_the_patch():
