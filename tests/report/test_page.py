@@ -13,17 +13,19 @@ from tests.report.made import HOSTILE
 
 
 def made(**values):
-    texts = {"warnings": [], "sentences": [HOSTILE], "sanity": "", "trust": "", "commands": []}
-    texts |= {"running_plot": "", "effects_figure": "", "prediction": HOSTILE, "rows": []}
+    steps = {"running_plot": "", "effects_figure": "", "prediction": HOSTILE, "rows": []}
+    texts = {"warnings": [], "sentences": [HOSTILE], "trust": "", "commands": []}
+    texts |= {"maps": [{"title": HOSTILE, "legend": HOSTILE, "sanity": ""}]}
     data = {"volumes": [], "slabs": None, "name": HOSTILE}
-    return page.page("explain.html", title=HOSTILE, data=data, units=[], **texts | values)
+    texts |= {"steps": steps | {"units": []}}
+    return page.page("explain.html", title=HOSTILE, data=data, **texts | values)
 
 
 def test_names_are_escaped_wherever_they_stand():
     """Guards against a file name that runs a script in the reader's browser."""
     html = made()
     assert "<img" not in html
-    assert html.count("&lt;img") == 4  # title twice, sentence, prediction
+    assert html.count("&lt;img") == 6  # title twice, sentence, map twice, prediction
     stored = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)[1]
     assert json.loads(stored)["name"] == HOSTILE
 
