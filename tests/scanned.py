@@ -208,7 +208,7 @@ def bad_inputs(folder):
         "missing.nii": "is not there",
         "text.nii": "cannot be read as a volume",
         "text.txt": "is not a NIfTI, NRRD, MetaImage, NumPy or DICOM file",
-        "empty": "must hold the DICOM slices of a series, got 0",
+        "empty": "holds no scan: no DICOM slices",
         "flat.npy": "must hold a 3D volume, got the shape (28, 28)",
         "nan.npy": "holds no finite voxel",
         "complex.npy": "must hold real numbers, got complex128",

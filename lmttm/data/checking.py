@@ -42,7 +42,7 @@ class Findings:
     def rows(self) -> list[tuple[str, str]]:
         """All findings as rows: the kind, and the sentence."""
         kinds = {
-            "cannot be read": self.unreadable,
+            "unreadable": self.unreadable,
             "leak": self.leaks,
             "twice": self.duplicates,
             "class": self.missing,

@@ -98,10 +98,10 @@ def read_dicom(paths: Sequence[Path], name: str) -> Scan:
             names the file.
     """
     headers = [header for path in paths if (header := header_of(path)) is not None]
+    if not headers:
+        raise InputError(f"{name} holds no scan: no DICOM slices, and no file of another format")
     if sum(header.num_frames for header in headers) < 2:
-        raise InputError(
-            f"{name} must hold the DICOM slices of a series, got {len(headers)} of one slice"
-        )
+        raise InputError(f"{name} must hold the DICOM slices of a series, got a single slice")
     _refuse_several_series(headers, name)
     for header in headers:
         if header.text("Modality") == "CT" and "LOCALIZER" in header.text("ImageType"):

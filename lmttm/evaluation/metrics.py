@@ -46,7 +46,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
             "recall": recall.tolist(),
             "f1": f1.tolist(),
             "specificity": specificity.tolist(),
-            "support": support.tolist(),
+            "support": support.astype(int).tolist(),
         },
     }
 

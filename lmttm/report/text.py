@@ -194,4 +194,5 @@ def findings_table(rows: list[tuple[str, str]]) -> str:
     if not rows:
         return "\nno faults were found"
     lines = [f"{kind:<14} {sentence}" for kind, sentence in rows]
-    return "\n".join(["", f"{len(rows)} findings:", *lines])
+    count = "1 finding" if len(rows) == 1 else f"{len(rows)} findings"
+    return "\n".join(["", f"{count}:", *lines])

@@ -88,8 +88,8 @@ def _check_warmup(config: Config, num_volumes: int) -> None:
         else "that is more than a third of it"
     )
     log.warning(
-        "the warm-up takes %d of the %d steps of the training: %s; train.warmup_steps=0.1 "
-        "would take a tenth",
+        "the warm-up takes %d steps, the training has %d: %s; train.warmup_steps=0.1 would take "
+        "a tenth",
         warmup,
         total,
         reach,

@@ -37,6 +37,22 @@ def test_a_volume_is_unlike_the_others_beyond_a_quarter_of_their_range():
     assert len(found.warnings(np.zeros((4, 4, 4)))) == 2
 
 
+def test_the_extent_is_the_longest_edge_of_the_foreground():
+    """Guards against an uncropped mask that is taken for a cropped one."""
+    volumes = np.zeros((200, 10, 20, 20), np.uint8)
+    volumes[:, 2:7, 3, 4:12] = 1  # 0.5 of D, 0.05 of H, 0.4 of W
+    volumes[0] = 0
+    volumes[0, 5, 5, 5] = 1  # one of 200 is tiny
+    volumes[1, 0] = volumes[1, -1] = 1
+    found = Statistics.of(torch.from_numpy(volumes))
+    assert found.extent == pytest.approx((0.5, 1.0))
+    for edge, expected in ((8, 1), (9, 0), (19, 0)):
+        cube = np.zeros((10, 20, 20), np.uint8)
+        cube[1, 1 : 1 + edge, 1 : 1 + max(1, 40 // edge)] = 1
+        assert len(found.warnings(cube)) == expected, edge
+    assert "longest edge of the box" in found.warnings(np.zeros((10, 20, 20), np.uint8))[-1]
+
+
 def test_a_volume_of_the_training_split_is_like_it():
     volumes = training_volumes()
     found = Statistics.of(torch.from_numpy(volumes))
@@ -58,5 +74,6 @@ def test_what_a_checkpoint_holds_may_be_anything(content):
 
 
 def test_from_a_checkpoint_and_back():
-    found = Statistics(brightness=(1.0, 2.0), foreground=(0.1, 0.2))
+    found = Statistics(brightness=(1.0, 2.0), foreground=(0.1, 0.2), extent=(0.3, 1.0))
     assert Statistics.from_dict(vars(found)) == found
+    assert Statistics.from_dict({"brightness": (1, 2), "foreground": (0, 1)}).extent is None

@@ -37,7 +37,7 @@ def test_a_check_lists_all_faults_in_one_table(prepare, scans, capsys):
     assert prepare.main([*scans, "--check"]) == 1
     out = capsys.readouterr().out
     assert "train      20                10                10" in out
-    assert "cannot be read data.csv, line 32: " in out
+    assert "unreadable     data.csv, line 32: " in out
     assert "leak           0.nii (data.csv, line 2) and 29.nii (data.csv, line 31)" in out
     assert "unlike         5.nii has voxels of 1 x 1 x 9 mm, most have about 1 x 1 x 1 mm" in out
 

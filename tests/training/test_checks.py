@@ -40,10 +40,10 @@ def test_nothing_is_said_of_an_ordinary_training(caplog):
     [
         ("6", []),
         ("0.3", []),
-        ("7", ["the warm-up takes 7 of the 18 steps of the training: that is more than a third"]),
-        ("0.5", ["the warm-up takes 9 of the 18 steps"]),
+        ("7", ["the warm-up takes 7 steps, the training has 18: that is more than a third"]),
+        ("0.5", ["the warm-up takes 9 steps, the training has 18"]),
         ("18", ["never reaches train.lr"]),
-        ("100", ["the warm-up takes 100 of the 18 steps of the training: the learning rate never"]),
+        ("100", ["the warm-up takes 100 steps, the training has 18: the learning rate never"]),
     ],
 )
 def test_a_long_warm_up_is_a_warning(steps, expected, caplog):
