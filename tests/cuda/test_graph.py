@@ -42,10 +42,10 @@ def test_every_configuration_is_one_graph(names, monkeypatch):
     # The form of dropout that draws its numbers quickly is the CPU's only.
     monkeypatch.delattr(Dropout, "forward")
     config = config_of(names[0])
-    model = build_model(config)
-    depth = min(config.size, _STEPS * config.model.patch_size)
-    channels = config.model.in_channels + (config.distance == "on")
-    volumes = torch.rand(2, channels, depth, config.size, config.size)
+    depth, height, width = config.shape
+    depth = min(depth, _STEPS * config.model.patch[0])
+    model = build_model(config.model_copy(update={"size": [depth, height, width]}))
+    volumes = torch.rand(2, *model.input_shape)
 
     def loss(volumes):
         return F.cross_entropy(model.run(volumes).logits, torch.zeros(2, dtype=torch.long))
