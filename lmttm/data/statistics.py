@@ -83,7 +83,7 @@ def _extents(volumes: NDArray[np.uint8]) -> NDArray[np.float64]:
     edges = []
     for axis in (1, 2, 3):
         others = tuple(other for other in (1, 2, 3) if other != axis)
-        lines: NDArray[np.bool_] = volumes.any(axis=others)
+        lines = np.asarray(volumes.any(axis=others))
         length = lines.shape[1]
         first, last = lines.argmax(axis=1), length - lines[:, ::-1].argmax(axis=1)
         edges.append(np.where(lines.any(axis=1), (last - first) / length, 0.0))
