@@ -20,6 +20,7 @@ from lmttm.report.explain_page import ExplainedVolume, explain_page
 from lmttm.report.map_figure import draw_maps
 from lmttm.report.nifti import heat_nifti
 from lmttm.report.score_figure import scores as draw_scores
+from lmttm.report.sentences import percent
 from lmttm.report.style import save, to_png
 from lmttm.report.tensorboard import TensorBoard
 from lmttm.runs.predictor import Prediction
@@ -272,7 +273,8 @@ def write_explanation(
     folder.mkdir(parents=True, exist_ok=True)
     found, names = explained.found, explained.class_names
     truth = f"label {names[label]}, " if label is not None else ""
-    title = f"{name}: {truth}predicted {names[int(found.probabilities.argmax())]}"
+    answer = int(found.probabilities.argmax())
+    title = f"{name}: {truth}predicted {names[answer]} ({percent(found.probabilities[answer])})"
     above = f"{folder.parent.name}: {name}, {truth}".rstrip(", ")
     files = [folder / f"{name}.html", folder / f"{name}.png"]
     write_text(files[0], explain_page(explained, title=above, commands=[command]))

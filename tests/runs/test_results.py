@@ -100,7 +100,7 @@ def test_an_explanation_becomes_a_page_pictures_and_a_heat_map(tmp_path, label, 
     shown = ExplainedVolume(volume, explanation, [heat], [(0, 1), (2, 3)], CLASSES)
     place = Placement(Grid((8, 8, 8), np.eye(4)), np.diag([0.5, 0.5, 0.5, 1])) if placed else None
     found = results.write_explanation(tmp_path / "explain", "test-3", shown, label, place, "cmd")
-    assert found.title == f"test-3: {title}predicted {CLASSES[1]}"
+    assert found.title == f"test-3: {title}predicted {CLASSES[1]} (70 %)"
     assert found.explanation is explanation
     names = ["test-3.html", "test-3.png", "test-3-tokens.png", "test-3.gif"]
     names += ["test-3-heat.nii.gz"] if placed else []

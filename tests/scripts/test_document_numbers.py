@@ -89,7 +89,7 @@ def test_the_readme_has_every_measured_row():
         assert f"| {shown(found, 'acc')} | {shown(found, 'auc')} | 5 | < 1 |" in README, first
 
 
-@pytest.mark.parametrize("folder", ["adrenalmnist3d", "adrenalmnist3d_size64"])
+@pytest.mark.parametrize("folder", ["adrenalmnist3d", "adrenalmnist3d_size64", "vesselmnist3d"])
 def test_ensembles_have_their_scores_and_intervals(folder):
     found = json.loads((RESULTS / folder / "ensemble" / "metrics.json").read_text())
     for key in ("acc", "auc"):

@@ -43,7 +43,7 @@ async function show(found, name) {
     link.textContent = "Download the heat map (NIfTI)";
     ANSWER.insertBefore(link, part);
   }
-  say(`${name}: ${found.prediction}`, false);
+  say(`${name}: predicted ${found.prediction}`, false);
   await start(ANSWER, found.data);
 }
 
