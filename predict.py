@@ -6,15 +6,11 @@ Or classifies scans of your own: python predict.py base.json --input scan.nii.gz
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import lmttm
 from lmttm import cli
 
-if TYPE_CHECKING:
-    from lmttm.runs.results import Answers
-
-SPLITS = ("train", "val", "test")
 # Short for volume.axes=... and so on: what the training of the run left open.
 _OPTIONS = (
     ("axes", 0, "ORDER", "which axes of the patient become D, H, W, such as zyx"),
@@ -27,7 +23,7 @@ _OPTIONS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     parser = cli.parser("Scores a run on a split, or classifies scans of your own.", runs=True)
-    parser.add_argument("--split", choices=SPLITS, help="default: test")
+    parser.add_argument("--split", choices=("train", "val", "test"), help="default: test")
     parser.add_argument(
         "--runs", nargs="+", metavar="RUN", help="average the probabilities of these runs"
     )
@@ -55,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    # Of `--runs A B device=cpu` argparse takes the override for a third run.
-    given = args.runs or []
-    overrides = [*args.overrides, *(text for text in given if "=" in text)]
+    overrides = list(args.overrides)
+    names = cli.without_overrides(args.runs or [], overrides)
+    scans = cli.without_overrides(args.input or [], overrides)
     options = {name: getattr(args, name) for name, *_ in _OPTIONS}
     overrides += [f"volume.{name}={text}" for name, text in options.items() if text is not None]
     choices = {"calibrate": args.calibrate, "threshold": args.threshold}
@@ -67,10 +63,10 @@ def _predict(args: argparse.Namespace) -> int:
         cli.refuse_beside("--input", split=args.split)
     elif alone := [name for name, text in options.items() if text is not None]:
         raise lmttm.InputError(f"--{alone[0]} needs --input or --data")
-    run = lmttm.open_run(args.config, overrides, names=[n for n in given if "=" not in n])
+    run = lmttm.open_run(args.config, overrides, names=names)
     progress = sys.stderr.isatty()
     if args.input:
-        return _show(run, run.predict(args.input, progress=progress, **choices))
+        return _classify(run, scans, progress=progress, **choices)
     if args.data:
         scores = run.validate(args.data, progress=progress)
         print(scores.text(run.folder / "external"))
@@ -81,7 +77,8 @@ def _predict(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(run: "lmttm.Run", answers: "Answers") -> int:
+def _classify(run: "lmttm.Run", scans: Sequence[str], **options: Any) -> int:
+    answers = run.predict(scans, **options)
     for message in answers.failures.values():
         print(f"error: {message}", file=sys.stderr)
     if answers.rows:

@@ -74,6 +74,17 @@ def refuse_beside(option: str, **others: object) -> None:
             raise InputError(f"--{name.replace('_', '-')} has no effect with {option}")
 
 
+def without_overrides(texts: Sequence[str], overrides: list[str]) -> list[str]:
+    """The texts that are no `key=value`; those that are go to the overrides.
+
+    Of `--input a.nii b.nii device=cpu` argparse takes the override for a third scan. A file that
+    is there is no override, whatever its name.
+    """
+    others = [text for text in texts if "=" not in text or os.path.exists(text)]
+    overrides += [text for text in texts if text not in others]
+    return others
+
+
 def run(
     command: Callable[[argparse.Namespace], int],
     arguments: argparse.ArgumentParser,

@@ -90,3 +90,13 @@ def test_a_reader_that_leaves_early_is_no_fault(words):
     ) as process:
         process.stdout.close()
         assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
+def test_overrides_behind_an_option_of_many_values(tmp_path):
+    """Guards against `--input scan.nii device=cpu`, where the override was taken for a scan."""
+    odd = tmp_path / "a=b.nii"
+    odd.write_text("")
+    overrides = ["seed=1"]
+    texts = ["scan.nii", str(odd), "device=cpu", "model.dim=8"]
+    assert cli.without_overrides(texts, overrides) == ["scan.nii", str(odd)]
+    assert overrides == ["seed=1", "device=cpu", "model.dim=8"]

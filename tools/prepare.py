@@ -6,7 +6,6 @@ python tools/prepare.py CONFIG --clear               removes the cache of prepar
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    paths = [text for text in args.overrides if "=" not in text or os.path.exists(text)]
-    overrides = [text for text in args.overrides if text not in paths]
+    overrides: list[str] = []
+    paths = cli.without_overrides(args.overrides, overrides)
     if args.clear or args.check:
         option, others = ("--clear", args.check) if args.clear else ("--check", False)
         cli.refuse_beside(option, check=others, output=args.output)
