@@ -19,6 +19,7 @@ from lmttm.data.preparation import geometry_of, intensity_of
 from lmttm.errors import InputError
 from lmttm.runs import card, export, pretrained, results
 from lmttm.runs.explainer import Explainer
+from lmttm.runs.folder import CONFIG
 from lmttm.runs.inputs import answer_inputs
 from lmttm.runs.likeness import likeness_warnings, refuse_unlike
 from lmttm.runs.scoring import score_external, score_split
@@ -145,7 +146,9 @@ class Run(Trained):
             volume, name = stored.numpy(), f"{split}-{index}"
             shown = explainer(volume, likeness_warnings(self, volume))
             chosen = f"--index {index}" + (f" --split {split}" if split != "test" else "")
-        command = f"python tools/explain.py {self.folder} {chosen}"
+        # Shipped weights are named; the folder of their results is no run.
+        subject = self.folder if (self.folder / CONFIG).is_file() else self.names[0]
+        command = f"python tools/explain.py {subject} {chosen}"
         return results.write_explanation(
             self.folder / "explain", name, shown, label, place, command
         )

@@ -116,3 +116,10 @@ def test_what_shipped_weights_have_not_seen_is_refused(tmp_path):
     ct, uncropped_mask = (answers.failures[str(tmp_path / f"{n}.npy")] for n in ("ct", "uncropped"))
     assert "is unlike the volumes that vesselmnist3d_28 was trained on: it is no mask" in ct
     assert "mean intensity" in uncropped_mask
+
+
+def test_the_page_of_an_explanation_repeats_it_by_the_name_of_the_weights(tmp_path):
+    """Guards against a command that names a folder which is no run."""
+    run = lmttm.from_pretrained("phantommnist3d_28", [f"output_dir={tmp_path}", "device=cpu"])
+    page = run.explain(index=0).files[0].read_text(encoding="utf-8")
+    assert "python tools/explain.py phantommnist3d_28 --index 0" in page
