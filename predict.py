@@ -69,7 +69,7 @@ def _predict(args: argparse.Namespace) -> int:
         return _classify(run, scans, progress=progress, **choices)
     if args.data:
         scores = run.validate(args.data, progress=progress)
-        print(scores.text(run.folder / "external"))
+        print(scores.text(run.external_folder(args.data)))
         return 0
     split = args.split or "test"
     scores = run.score(split, progress=progress, **choices)

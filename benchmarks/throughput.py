@@ -148,7 +148,7 @@ def _largest_product(config: Config) -> tuple[int, int, int]:
 def _grid(config: Config) -> tuple[int, int]:
     """Steps, and input tokens of each."""
     model = build_model(config)
-    assert isinstance(model, LMTTM)  # `main` refuses the baseline
+    assert isinstance(model, LMTTM)  # `check_machine` refuses the baseline
     return model.tokenizer.grid(config.shape)
 
 

@@ -42,7 +42,7 @@ def _own_cache(tmp_path_factory):
 def _blank_pictures(request, monkeypatch):
     """Pictures are made but not drawn, which takes seconds for each run that is scored.
 
-    Those in tests/report, and of tests marked `pictures`, are.
+    Tests in tests/report, and tests marked `pictures`, draw theirs.
     """
     if "report" in request.path.parts or request.node.get_closest_marker("pictures"):
         return

@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# From the bottom up: a room imports from itself and from the rooms above it in this list. The
-# modules that belong to no room (errors, storage, device, cli) are the bottom.
+# From the bottom up: a room imports from itself and from the rooms before it in this list. The
+# modules that belong to no room (errors, storage, device, process, cli) are the bottom.
 ROOMS = [
     "",
     "config",
@@ -101,7 +101,7 @@ def late():
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name != PACKAGE])
 def test_rooms_import_one_way(module):
-    """Guards against a room that needs one above it, and so cannot be read by itself."""
+    """Guards against a room that needs a later one, and so cannot be read by itself."""
     allowed = ROOMS[: ROOMS.index(room_of(module)) + 1]
     upwards = {name for name in imports_of(module) if name == PACKAGE}
     upwards |= {name for name in imports_of(module) if room_of(name) not in allowed}

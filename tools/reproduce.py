@@ -44,7 +44,8 @@ def _reproduce(args: argparse.Namespace) -> int:
     chosen = list(known.values()) if args.all else [known[args.row]] if args.row in known else []
     for row in chosen or known.values():
         seeds = args.seeds or sorted(row.committed)
-        print(f"{row.name:<24} {len(seeds)} seeds, about {row.minutes * len(seeds):.0f} minutes")
+        count = "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
+        print(f"{row.name:<24} {count}, about {row.minutes * len(seeds):.0f} minutes")
     if args.all:
         total = sum(row.minutes * len(args.seeds or row.committed) for row in chosen)
         print(f"about {total / 60:.1f} hours on one thread")

@@ -60,7 +60,8 @@ def _sweep(args: argparse.Namespace) -> int:
     for error in dict.fromkeys(found.failures.values()):
         names = [name for name, reason in found.failures.items() if reason == error]
         log = found.folder / "logs" / f"{names[0]}.log"
-        others = f" and {len(names) - 1} others" if len(names) > 1 else ""
+        number = len(names) - 1
+        others = f" and {number} other{'s' * (number > 1)}" if number else ""
         print(f"trial {names[0]}{others} failed: {error} (see {log})", file=sys.stderr)
     if found.exit_code > 128:
         print("interrupted; the same command continues the sweep", file=sys.stderr)

@@ -13,7 +13,7 @@ from lmttm.config.paths import expanded
 
 
 class OneOf:
-    """Holds a text to the names of a table of `lmttm.config.kinds`."""
+    """Restricts a text to the names of a table of `lmttm.config.kinds`."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = list(names)

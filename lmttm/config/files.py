@@ -78,7 +78,7 @@ def resolved(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Config, l
 
 
 def validate(document: dict[str, Any], source: str) -> Config:
-    """Holds a nested dict of keys against the schema.
+    """Checks a nested dict of keys against the schema.
 
     Args:
         document: Keys in the present spelling; missing ones take their defaults.

@@ -27,8 +27,6 @@ from lmttm.config.kinds import (
 from lmttm.config.shape import Edges, EdgesFrom, Shape, three
 from lmttm.config.volume import VolumeConfig
 
-# The upper bound of a whole number keeps a slip, or the file of a stranger, from requesting more
-# memory than there is.
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -36,6 +34,8 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+# The upper bounds of whole numbers keep a slip, or the file of a stranger, from requesting more
+# memory than there is.
 class ModelConfig(_Section):
     """The machine: tokenizer, memory, Memory Distillation Unit, classifier."""
 

@@ -14,9 +14,7 @@ from lmttm.data.checking import Findings, check, report
 from lmttm.data.content import decide
 from lmttm.data.dataset import Dataset, Split
 from lmttm.data.gather import summaries_of, volumes_of
-from lmttm.data.preparation import (
-    geometry_of,
-)
+from lmttm.data.preparation import geometry_of
 from lmttm.data.splitting import draw_splits, folds
 from lmttm.data.tables import SPLITS, Entry, labels_of, read_tables, refuse
 from lmttm.errors import InputError

@@ -36,8 +36,8 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
     """Loads the data set that a configuration names; downloads it on first use.
 
     Args:
-        config: `dataset_name`, `size`, `root`, `folds`, `fold`, `volume` and
-            `model.out_class_num` matter.
+        config: `dataset_name`, `size`, `root`, `folds`, `fold`, `volume`, `cache`,
+            `leaks` and `model.out_class_num` matter.
         splits: Those that are needed. Scans of one's own are read for no other split; a file
             that holds all splits gives all.
 

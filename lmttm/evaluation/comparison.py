@@ -1,6 +1,6 @@
 """Whether one model is better than another: intervals of a difference, each for one question.
 
-Over seeds: would the difference be the same sign if both were trained again? Over folds: and if
+Over seeds: would the difference have the same sign if both were trained again? Over folds: and if
 they were trained on other volumes? Over volumes: and if these models were scored on other volumes?
 """
 
@@ -15,7 +15,7 @@ from lmttm.evaluation.resampling import of_draws
 Array = npt.NDArray[Any]
 
 RESAMPLES = 2000
-AT_ONCE = 100  # which take little memory together
+AT_ONCE = 100  # draws at a time, to save memory
 
 
 class Interval(NamedTuple):

@@ -15,7 +15,7 @@ SENSITIVITY = "sensitivity="
 
 
 def check_rule(rule: str) -> None:
-    """Raises an InputError unless a rule is `youden` or `sensitivity=S` with S from 0 to 1."""
+    """Raises an InputError unless a rule is `youden` or `sensitivity=S` with 0 < S <= 1."""
     try:
         wanted = float(rule.removeprefix(SENSITIVITY)) if rule.startswith(SENSITIVITY) else -1.0
     except ValueError:

@@ -35,7 +35,7 @@ def _layout(module: nn.Module | None) -> tuple[object, ...]:
 
 
 def _has_additions(module: nn.Module) -> bool:
-    """Whether calling a module runs something else than its class says."""
+    """Whether calling a module runs anything but what its class says."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
     return any(map(len, hooks)) or any(map(callable, vars(module).values()))
 
@@ -49,7 +49,7 @@ def _known() -> tuple[set[tuple[object, ...]], set[tuple[object, ...]]]:
     def attention(num_tokens: int) -> Summarizer:
         return AttentionSummarizer(dim=1, num_tokens=num_tokens, num_heads=1, dropout=0.0)
 
-    reads: set[tuple[object, ...]] = {()}
+    reads: set[tuple[object, ...]] = set()
     writes: set[tuple[object, ...]] = {(), _layout(EraseAddWrite(dim=1, unit_tokens=1))}
     for make_summarizer, positions in itertools.product((token_learner, attention), (False, True)):
         read = TriTemporalRead(

@@ -187,7 +187,7 @@ class MLPMDU(LayerStack):
         dim: Width of a token, d.
         depth: Layers.
         mlp_ratio: Width of the hidden layer, in d.
-        dropout: Dropout after each Linear map, in [0, 1).
+        dropout: Dropout of the hidden layer and of the output, in [0, 1).
         share_layers: Whether one layer is applied `depth` times.
         drop_path: Share of the volumes that skip a layer in training; see `LayerStack`.
 

@@ -39,7 +39,7 @@ class ResNet3D(Classifier):
 
     @property
     def mapped_layer(self) -> nn.Module:
-        """The layer whose places are shown: 7 x 4 x 4 of 28^3. The last has 4 x 2 x 2."""
+        """The layer for Grad-CAM: 7 x 4 x 4 places for 28^3, where the last has 4 x 2 x 2."""
         layer: nn.Module = self.net.layer3
         return layer
 

@@ -48,5 +48,5 @@ def heat_nifti(heat: NDArray[Any], place: Placement) -> bytes:
     image.set_sform(place.source.affine, code="scanner")
     image.header.set_slope_inter(1 / 255, 0)
     image.header.set_xyzt_units("mm")
-    image.header["descrip"] = b"attention of the model, 1: its largest"
+    image.header["descrip"] = b"heat map of the model, 1: its largest"
     return gzip.compress(image.to_bytes(), 6, mtime=0)

@@ -39,7 +39,7 @@ def score_split(
 def score_external(run: Trained, path: Path, *, progress: bool) -> results.Scores:
     """Scores a labelled set that the run has never seen; see `Run.validate`."""
     dataset, prediction = predict_external(run, path, progress=progress)
-    return _written(run, dataset, SPLIT, prediction, run.folder / "external" / path.name)
+    return _written(run, dataset, SPLIT, prediction, run.external_folder(path))
 
 
 def _check_choices(run: Trained, split: str, calibrate: bool, threshold: str | None) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
 from lmttm.config.volume import VolumeConfig
 from lmttm.data.dataset import Dataset
@@ -43,6 +44,10 @@ class Trained:
     def folder(self) -> Path:
         """Where results are written: the run's folder, or `A+B` beside those of an ensemble."""
         return Path(self.user.output_dir) / "+".join(self.names)
+
+    def external_folder(self, data: str | Path) -> Path:
+        """Where the scores of a set that the run has never seen are written."""
+        return self.folder / "external" / as_path(data).resolve().name
 
     @property
     def folders(self) -> list[Path]:

@@ -71,7 +71,9 @@ def _over_runs(pairs: list[tuple[Row, Row]], column: str) -> tuple[Interval | No
         seeds = len({a["seed"] for a, _ in pairs})
         how = f"{len(means)} folds" + (f" x {seeds} seeds" if seeds > 1 else "")
         return over_folds(means, pairs[0][0]["folds"]), how
-    return over_seeds(by_fold[None]), f"{len(pairs)} seeds only"
+    return over_seeds(by_fold[None]), "1 seed only" if len(
+        pairs
+    ) == 1 else f"{len(pairs)} seeds only"
 
 
 def _parts(pairs: list[tuple[Row, Row]], split: str, predictions: Predictions) -> list[Part]:

@@ -63,7 +63,7 @@ class SharedBatchNorm(_BatchNorm):
         self.num_batches_tracked.add_(1)
 
     def _check_input_dim(self, values: Tensor) -> None:
-        """Takes any number of axes, as the layer that it replaces has checked none but that."""
+        """Accepts any number of axes: the layer that it replaces may be for one, two or three."""
 
 
 class _Sum(torch.autograd.Function):

@@ -86,7 +86,7 @@ class Alone:
         return score(split)
 
     def seed(self, seed: int, *at: int) -> None:
-        """Gives this process random numbers of its own; the leading one keeps its."""
+        """Gives this process random numbers of its own; the leading one keeps the run's."""
 
 
 class PeerLost(RunError):
@@ -231,7 +231,7 @@ def joined() -> Iterator[Alone]:
 
 
 def all_reduce(tensor: Tensor, operation: Any = dist.ReduceOp.SUM) -> None:
-    """Replaces a tensor by its sum over the processes.
+    """Replaces a tensor by its sum, or another reduction, over the processes.
 
     Raises:
         PeerLost: Another process has ended.

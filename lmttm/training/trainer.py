@@ -333,7 +333,7 @@ class Trainer:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes back to where `state_dict` was taken; the weights are the model's own affair."""
+        """Goes back to where `state_dict` was taken; the model loads its weights itself."""
         self.epoch = state["epoch"]
         self._losses = list(state["losses"].to(self.device).unbind())
         self._last_finite = state["last_finite"]

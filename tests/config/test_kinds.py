@@ -21,7 +21,7 @@ PATHS = {
     "OPTIMIZERS": kinds.OPTIMIZERS.values(),
     "LOGGERS": [path for path in kinds.LOGGERS.values() if path],
     "DATASETS": [named.source for named in kinds.DATASETS.values()],
-    "METRICS": [metric.function for metric in kinds.METRICS.values()],
+    "METRICS": [path for m in kinds.METRICS.values() for path in (m.function, m.resampled) if path],
 }
 KEYS = {
     "model.preprocess_mode": kinds.TOKENIZERS,

@@ -130,7 +130,7 @@ def trainer_of(config) -> Trainer:
 
 
 def take_steps(trainer: Trainer) -> None:
-    """Two steps; the second finds the state of the optimizer and of the average."""
+    """One step; with averaged weights also a second, which finds the state of the first."""
     trainer.model.train()
     order = torch.arange(9, device=DEVICE)
     with no_backward(trainer.model), patch.object(trainer, "_look"), HostWaits():

@@ -26,7 +26,7 @@ from lmttm.training.loop import train
 from lmttm.training.setup import make_trainer
 from lmttm.training.trainer import NotFinite, Trainer
 from tests.conftest import TINY
-from tests.cuda.conftest import DEVICES, ON_GPU, found
+from tests.cuda.conftest import ON_GPU, found
 from tests.cuda.test_fake import VARIANTS, config_of
 from tests.training.worker import no_pictures, small_phantoms
 
@@ -247,9 +247,3 @@ def test_a_step_that_is_not_finite_changes_nothing(device, optimizer):
     assert not all(torch.equal(value, states[1][name]) for name, value in states[2].items())
     assert len(states) == (7 if looks_later else 3)
     assert math.isfinite(caught.value.fault["last_finite_loss"])
-
-
-def test_every_test_of_a_gpu_has_a_form_on_the_cpu():
-    """Guards against code that runs for the first time on the one visit to a GPU."""
-    assert {"cpu", ON_GPU.values[0]} == {parameter.values[0] for parameter in DEVICES}
-    assert {where for _, where in AGREEMENTS[len(VARIANTS) :]} == {"cpu"}

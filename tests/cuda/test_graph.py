@@ -12,6 +12,7 @@ from lmttm.model.build import build_model
 from lmttm.model.layers import Dropout
 
 CONFIGS = sorted(path.name for path in Path(__file__).parents[2].glob("config/*.json"))
+assert CONFIGS
 _STEPS = 2  # the second reads what the first has written; more repeat it, at the same cost each
 
 
@@ -54,9 +55,3 @@ def test_every_configuration_is_one_graph(names, monkeypatch):
     found = torch._dynamo.explain(loss)(volumes)
     torch._dynamo.reset()
     assert (found.graph_count, found.graph_break_count) == (1, 0), found.break_reasons
-
-
-def test_each_configuration_has_its_structure_traced():
-    """Guards against a configuration that no test above has seen."""
-    assert sorted(name for names in by_structure() for name in names) == CONFIGS
-    assert len(CONFIGS) >= 12

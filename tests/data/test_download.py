@@ -97,7 +97,7 @@ def test_no_network_and_no_file(tmp_path, monkeypatch):
     assert list(root.iterdir()) == []
 
 
-def test_root_that_can_not_be_a_folder(tmp_path):
+def test_root_that_cannot_be_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="root cannot be made at"):
         load_dataset(load_config("base.json", [f"root={tmp_path / 'file' / 'data'}"]))

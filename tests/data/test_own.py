@@ -8,8 +8,6 @@ from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError
 from tests.scanned import write_nifti
 
-RNG = np.random.default_rng(0)
-
 
 def grey(seed, low=0, high=900):
     return np.random.default_rng(seed).integers(low, high, (12, 12, 12)).astype(np.int16)

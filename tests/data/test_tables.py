@@ -41,7 +41,7 @@ def test_paths_may_lead_anywhere(tmp_path):
 
 
 def test_paths_in_a_table_may_name_home_and_variables(tmp_path, monkeypatch):
-    """Guards against a file that is really called `~` or `$A`, and against losing one that is."""
+    """Guards against `~` or `$A` taken literally, and against the loss of a file with a dollar."""
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv("SCANS", "/archive")
     monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)

@@ -52,6 +52,6 @@ def test_logits_are_averaged_over_the_flips(machine):
 
 def test_logits_are_plain_numbers(machine):
     """float32 on the CPU, without a graph that keeps every batch in memory."""
-    logits = evaluate(machine[0].double().float(), split_of(2), batch_size=2)
+    logits = evaluate(machine[0], split_of(2), batch_size=2)
     assert (logits.dtype, logits.device.type) == (torch.float32, "cpu")
     assert not logits.requires_grad

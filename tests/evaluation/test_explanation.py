@@ -55,7 +55,7 @@ def test_the_slab_that_matters_carries_the_weight(trained):
     effects = found.step_effects.mean(dim=0)
     assert effects.argmax() == 2
     assert effects[2] > 3 * effects[[0, 1, 3]].abs().max()
-    # Before that slab the answer was open; behind it, it is made.
+    # Before that slab the answer was open; after it, the answer is clear.
     assert (found.running[:, 3, 1] > found.running[:, 1, 1]).all()
 
 

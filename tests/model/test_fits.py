@@ -38,10 +38,6 @@ def test_the_shipped_modes_fit(memory, unit, positions):
 class GatedWrite(SummarizingWrite):
     """A subclass with a parameter of its own."""
 
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.gate = nn.Parameter(torch.tensor(0.5))
-
     def forward(self, units, target, inputs, outputs):
         written = super().forward(units, target, inputs, outputs)
         return target + self.gate.sigmoid() * (written - target)

@@ -1,13 +1,9 @@
-"""Summarizers and position tables, against the equations."""
+"""Position tables and dropout."""
 
 import pytest
 import torch
 
 from lmttm.model.layers import Dropout, Positions
-
-
-def weights_of(module, name):
-    return {f"{name}.{key}": value.numpy() for key, value in module.state_dict().items()}
 
 
 def test_positions_are_learned_and_stay():

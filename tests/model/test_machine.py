@@ -126,15 +126,6 @@ def test_modules_run_where_their_inputs_are():
         assert {part.device.type for part in trace} == {"meta"}
 
 
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_gpu_and_cpu_agree():
-    model = tiny_model().eval()
-    volumes = torch.rand(3, 1, 28, 28, 28)
-    there = model.cuda()(volumes.cuda()).cpu()
-    torch.testing.assert_close(there, model.cpu()(volumes), rtol=1e-4, atol=1e-5)
-
-
 def test_model_files_name_no_device():
     """Guards against device calls in the modules (`.cuda()`, `.to(device)`)."""
     files = sorted((Path(__file__).resolve().parents[2] / "lmttm" / "model").glob("*.py"))

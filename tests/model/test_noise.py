@@ -6,7 +6,7 @@ import torch
 
 from lmttm.config.kinds import NOISES, find
 from lmttm.model import noise
-from lmttm.model.memory import NOISE_SCALE
+from lmttm.model.memory import InitialMemory
 
 LAWS = {
     "normal": scipy.stats.norm(),
@@ -46,5 +46,8 @@ def test_every_function_of_the_module_is_listed():
     assert {f"lmttm.model.noise:{name}" for name in written} <= set(NOISES.values())
 
 
-def test_the_published_scale():
-    assert NOISE_SCALE == 0.2
+def test_noise_is_added_at_the_published_scale():
+    memory = InitialMemory(
+        num_units=2, unit_tokens=3, dim=4, start="carried", noise=torch.ones_like
+    )
+    assert torch.equal(memory(5), torch.full((5, 2, 3, 4), 0.2))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import predict
 import train
-from lmttm.config.files import CONFIG_DIR, load_config
+from lmttm.config.files import load_config
 from lmttm.config.schema import Config
 from lmttm.data import phantoms
 from lmttm.data.sources import load_dataset
@@ -336,9 +336,3 @@ def nested(flat):
         if isinstance(place, dict):
             place[name] = value
     return document
-
-
-def test_the_shipped_configurations_are_what_the_fuzzing_starts_from():
-    assert set(load_config(CONFIG_DIR / "base.json").model_dump()["model"]) == {
-        key.removeprefix("model.") for key in KEYS if key.startswith("model.")
-    } - {"summerize_num_tokens"}

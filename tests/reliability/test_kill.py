@@ -20,7 +20,7 @@ def read_log(folder):
 
 
 def same_run(first, second):
-    """Whether two runs ended with the same weights, bit for bit, and the same records."""
+    """Asserts that two runs ended with the same weights, bit for bit, and the same records."""
     for name in (LAST, BEST):
         a, b = (checkpoint.load(folder / name) for folder in (first, second))
         assert a.epoch == b.epoch

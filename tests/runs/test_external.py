@@ -35,6 +35,7 @@ def other(run, tmp_path):
 def test_an_external_validation_is_the_score_of_its_scans(run, other, capsys):
     """Guards against a set that can be classified, but not scored."""
     external, own = run.validate(other), run.score("test")
+    assert (run.external_folder(other) / "metrics.json").is_file()
     np.testing.assert_allclose(external.probabilities, own.probabilities, atol=1e-7)
     assert external.labels.tolist() == own.labels.tolist()
     assert external.metrics["auc"] == own.metrics["auc"]

@@ -131,7 +131,7 @@ def test_replace_leaves_a_folder_alone_that_is_no_run(tmp_path, arguments, capsy
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
-def test_replace_loses_nothing_when_the_new_run_can_not_start(run_dir, arguments, capsys):
+def test_replace_loses_nothing_when_the_new_run_cannot_start(run_dir, arguments, capsys):
     before = (run_dir / "best.pth").read_bytes()
     refused(train.main, [*arguments, "--replace", "model.out_class_num=5"], capsys)
     assert (run_dir / "best.pth").read_bytes() == before

@@ -69,13 +69,13 @@ def test_broken_json_gives_line_and_column(tmp_path, capsys):
     assert "line 4, column 2" in refused(train.main, [str(path)], capsys)
 
 
-def test_a_run_folder_that_can_not_be_made(tmp_path, capsys):
+def test_a_run_folder_that_cannot_be_made(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     argv = ["demo.json", *TINY, f"output_dir={tmp_path / 'file'}"]
     assert "cannot be made" in refused(train.main, argv, capsys)
 
 
-def test_interruption_says_so(monkeypatch, arguments, capsys):
+def test_an_interruption_ends_with_130(monkeypatch, arguments):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 

@@ -70,7 +70,7 @@ def test_folds_take_the_corrected_interval_over_the_means_of_their_seeds(split):
 
 def test_one_seed_has_an_interval_over_volumes_only():
     (line,) = table([row("a", 0, 0.6), row("b", 0, 0.7)])
-    assert line[2:5] == ["+0.100", "-", "1 seeds only"]
+    assert line[2:5] == ["+0.100", "-", "1 seed only"]
     assert " to " in line[6]
 
 

@@ -1,4 +1,4 @@
-"""The training loop, against a loop written out by hand, and the learning rate."""
+"""The trainer, against an epoch written out by hand."""
 
 import copy
 import json
