@@ -82,7 +82,7 @@ def check_tracker(name: str) -> None:
 
 
 class Tracking:
-    """The run at a tracker, or none; a tracker that fails is left, and the training goes on.
+    """The run at a tracker, or none. A tracker that fails gets nothing more; training continues.
 
     Args:
         name: A name of `lmttm.config.kinds`.

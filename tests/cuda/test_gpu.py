@@ -81,7 +81,7 @@ def test_the_device_agrees_with_the_cpu(changes, where):
 
 
 def test_products_and_convolutions_are_in_fp32(device):
-    """Guards against TF32, whose 10 bits torch takes for convolutions unless it is told not to."""
+    """Guards against TF32, which keeps 10 bits and is torch's default for convolutions."""
     make_deterministic(0)
     a, b = torch.randn(64, 512), torch.randn(512, 64)
     volumes, weights = torch.randn(2, 8, 12, 12, 12), torch.randn(16, 8, 3, 3, 3)

@@ -254,7 +254,7 @@ def test_a_sweep_over_data_sets_of_your_own(small, tmp_path):
 
 
 def test_a_table_does_not_mix_trials_on_other_volumes(small, tmp_path, monkeypatch, capsys):
-    """Guards against a sweep that goes on after its data set was replaced."""
+    """Guards against a sweep that continues on a data set that was replaced."""
     assert script.main(small) == 0
     run = tmp_path / "out" / "little" / "4-s1"
     metrics = (run / "val" / "metrics.json").read_text()
