@@ -26,7 +26,7 @@ class DataSet(NamedTuple):
     """A data set with a name.
 
     Attributes:
-        source: What loads it; see `lmttm.data.sources`.
+        source: What loads it; see `lmttm.data.named`.
         sizes: Edges of a volume, in voxels, in which there is a version of it.
     """
 
@@ -102,7 +102,7 @@ LOGGERS: dict[str, str | None] = {
 }
 
 PHANTOM = "PhantomMNIST3D"
-_MEDMNIST = "lmttm.data.sources:MedMNIST"
+_MEDMNIST = "lmttm.data.named:MedMNIST"
 
 DATASETS = {
     "OrganMNIST3D": DataSet(_MEDMNIST),
@@ -111,7 +111,7 @@ DATASETS = {
     "AdrenalMNIST3D": DataSet(_MEDMNIST),
     "VesselMNIST3D": DataSet(_MEDMNIST),
     "SynapseMNIST3D": DataSet(_MEDMNIST),
-    PHANTOM: DataSet("lmttm.data.sources:Phantoms", sizes=(28,)),
+    PHANTOM: DataSet("lmttm.data.named:Phantoms", sizes=(28,)),
 }
 
 METRICS = {

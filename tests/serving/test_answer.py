@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lmttm
-from lmttm.data import phantoms, sources
+from lmttm.data import named, phantoms
 from lmttm.data.placement import Placement, Prepared
 from lmttm.data.scan import Grid
 from lmttm.errors import InputError
@@ -58,7 +58,7 @@ def test_examples_are_volumes_of_every_class(answering):
 def test_examples_never_start_a_download(monkeypatch, tmp_path):
     """Guards against a page that fetches a data set when it starts."""
     asked = []
-    monkeypatch.setattr(sources, "fetch", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(named, "fetch", lambda *arguments: asked.append(arguments))
     where = ["device=cpu", f"output_dir={tmp_path}", f"root={tmp_path}"]
     assert Answering(lmttm.open_run("vesselmnist3d_28", where)).examples == []
     assert not asked
