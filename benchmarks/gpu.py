@@ -46,6 +46,7 @@ from lmttm.device import describe
 from lmttm.errors import InputError, RunError
 from lmttm.storage import write_text
 from lmttm.sweeps.plan import cost
+from lmttm.training.captured import Captured
 from lmttm.training.compiled import Compiled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -198,11 +199,22 @@ def _eager(batch: int) -> Callable[[argparse.Namespace], Iterator[Row]]:
     return measure
 
 
-def _compiled(batch: int, precision: str) -> Callable[[argparse.Namespace], Iterator[Row]]:
-    """Measures the fast form, compiled as train.py does it on a GPU."""
+def _captured(batch: int) -> Callable[[argparse.Namespace], Iterator[Row]]:
+    """Measures the training of the fast form, captured as train.py does it on a GPU."""
 
     def measure(args: argparse.Namespace) -> Iterator[Row]:
-        config = _config(args, batch, fast=True, precision=precision, compiled=True)
+        for precision in ("bf16", "fp32"):
+            config = _config(args, batch, fast=True, precision=precision, compile="graph")
+            yield {"form": "captured", "precision": precision} | _training(config, args)
+
+    return measure
+
+
+def _compiled(batch: int, precision: str) -> Callable[[argparse.Namespace], Iterator[Row]]:
+    """Measures the fast form, compiled as `train.compile=on` does it."""
+
+    def measure(args: argparse.Namespace) -> Iterator[Row]:
+        config = _config(args, batch, fast=True, precision=precision, compile="on")
         row = {"form": "compiled", "precision": precision}
         yield row | _training(config, args)
         yield row | _inference(config, args, compiled=True)
@@ -224,7 +236,7 @@ def _training(config: Config, args: argparse.Namespace) -> Row:
     synchronize(device)
     first = time.perf_counter() - began
     seconds = timed(trainer.train_epoch, args.repeats, device)
-    _check_compiled(trainer.run)
+    _check_launch(trainer.run)
     return _row("training", config, [value / args.steps for value in seconds], first, device)
 
 
@@ -246,7 +258,7 @@ def _inference(config: Config, args: argparse.Namespace, *, compiled: bool = Fal
     infer()
     first = time.perf_counter() - began
     seconds = timed(infer, args.repeats, device)
-    _check_compiled(classify)
+    _check_launch(classify)
     return _row("inference", config, seconds, first, device)
 
 
@@ -268,10 +280,12 @@ def _reset_peak(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def _check_compiled(call: Any) -> None:
-    """Raises a RunError where compiling failed, and the figures are those of the eager form."""
+def _check_launch(call: Any) -> None:
+    """Raises a RunError where compiling or capturing failed: the figures are the eager form's."""
     if isinstance(call, Compiled) and call.compiled is None:
         raise RunError("compiling failed: the figures would be those of the uncompiled form")
+    if isinstance(call, Captured) and call.graphed is None:
+        raise RunError("capturing failed: the figures would be those of the uncaptured form")
 
 
 def _recipe(compiled: str) -> Callable[[argparse.Namespace], Iterator[Row]]:
@@ -309,9 +323,11 @@ def _seconds(script: str, *arguments: str) -> float:
 PARTS = {
     "card": Part(_card, 40),
     "eager-small": Part(_eager(0), 50),
-    "compiled-bf16-small": Part(_compiled(0, "bf16"), 90),
+    "captured-small": Part(_captured(0), 40),
     "recipe": Part(_recipe("auto"), 90),
+    "compiled-bf16-small": Part(_compiled(0, "bf16"), 90),
     "eager-large": Part(_eager(1), 50),
+    "captured-large": Part(_captured(1), 50),
     "recipe-eager": Part(_recipe("off"), 60),
     "compiled-bf16-large": Part(_compiled(1, "bf16"), 80),
     "compiled-fp32-small": Part(_compiled(0, "fp32"), 80),

@@ -21,9 +21,9 @@ from lmttm.training.trainer import Trainer
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-def form(config: Config, *, fast: bool, precision: str, compiled: bool = False) -> Config:
+def form(config: Config, *, fast: bool, precision: str, compile: str = "off") -> Config:
     """The configuration in the fast form or the plain one, without the distance channel."""
-    train = {"precision": precision, "compile": "on" if compiled else "off"}
+    train = {"precision": precision, "compile": compile}
     update = {"fast": fast, "distance": "off", "train": config.train.model_copy(update=train)}
     return config.model_copy(update=update)
 
@@ -84,7 +84,7 @@ def peak_gib(device: torch.device) -> float:
 
 def model_of(config: Config, device: torch.device) -> Classifier:
     """The model of a configuration, with the weights of its seed."""
-    make_deterministic(config.seed)
+    make_deterministic(config.seed, device)
     return build_model(config).to(device)
 
 

@@ -149,11 +149,15 @@ def restore_random_state(state: dict[str, torch.Tensor], device: torch.device) -
         torch.mps.set_rng_state(state["rng_mps"])
 
 
-def make_deterministic(seed: int) -> None:
+def make_deterministic(seed: int, device: torch.device | None = None) -> None:
     """Seeds torch and rules out operations whose result changes from run to run.
 
     And those that compute something else in inference than in training, or on a GPU than on the
     CPU: TF32 and torch's fused attention layers.
+
+    Args:
+        seed: Of torch's random numbers on all devices.
+        device: Where the run computes; None stands for the CPU.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.manual_seed(seed)
@@ -166,6 +170,10 @@ def make_deterministic(seed: int) -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+    if device and device.type == "cuda":  # gradients of its fused attention add up in any order
+        torch.backends.cuda.enable_flash_sdp(False)
+        torch.backends.cuda.enable_mem_efficient_sdp(False)
+        torch.backends.cuda.enable_cudnn_sdp(False)
     # Torch's fused attention layers, which it takes in inference only: on CUDA with another GELU,
     # and compiled they fail in bfloat16. They would save 1 to 5 % of it on the CPU.
     torch.backends.mha.set_fastpath_enabled(False)

@@ -1,5 +1,8 @@
 """Devices."""
 
+import operator
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -120,6 +123,17 @@ def test_deterministic_operations_leave_new_memory_alone():
     assert torch.are_deterministic_algorithms_enabled()
     assert torch.is_deterministic_algorithms_warn_only_enabled()
     assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
+@pytest.mark.parametrize(("device", "fused"), [("cuda", False), ("cpu", True)])
+def test_attention_is_not_fused_on_cuda(device, fused, monkeypatch):
+    """Guards against gradients that add up in another order at each training."""
+    taken = {"flash": True, "mem_efficient": True, "cudnn": True}
+    for name in taken:
+        switch = partial(operator.setitem, taken, name)
+        monkeypatch.setattr(torch.backends.cuda, f"enable_{name}_sdp", switch)
+    make_deterministic(5, torch.device(device))
+    assert set(taken.values()) == {fused}
 
 
 @pytest.mark.parametrize("kind", ["lmttm", "resnet3d"])

@@ -227,8 +227,10 @@ class TrainConfig(_Section):
     precision: Literal["fp32", "bf16", "auto"] = Field(
         "auto", description="of the products in training; auto: bf16 where it is fast"
     )
-    compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="compile the passes of training; auto: on a GPU"
+    compile: Literal["auto", "graph", "on", "off"] = Field(
+        "auto",
+        description="how the passes of training are launched: as a CUDA graph, compiled (on), or "
+        "kernel by kernel (off); auto: as a graph on a GPU",
     )
     save_every: Annotated[int, Field(ge=0, le=10**9)] = Field(
         0, description="steps after which last.pth is saved within an epoch; 0: after epochs only"

@@ -41,7 +41,7 @@ class Explainer:
         self.config = config
         self.class_names = class_names_of(config)
         self.device = pick_device(config.device)
-        make_deterministic(config.seed)
+        make_deterministic(config.seed, self.device)
         plain = config.model.model_copy(update={"resnet_pretrained": False})
         random = build_model(config.model_copy(update={"model": plain}))
         self.model = member.build().to(self.device)

@@ -85,7 +85,7 @@ class _Machine:
     def __init__(self, member: Checkpoint, user: Config, progress: bool) -> None:
         self.config = with_user(member.config, user)
         self.device = pick_device(self.config.device)
-        make_deterministic(self.config.seed)
+        make_deterministic(self.config.seed, self.device)
         self.model = member.build().to(self.device)
         self.progress = progress
 

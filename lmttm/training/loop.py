@@ -37,7 +37,13 @@ from lmttm.storage import write_bytes
 from lmttm.training.checks import check
 from lmttm.training.distributed import Alone, joined
 from lmttm.training.interrupt import Interrupted, Interruption, interruption
-from lmttm.training.setup import make_trainer, settle, settle_precision, warn_of_jump
+from lmttm.training.setup import (
+    make_trainer,
+    settle,
+    settle_compile,
+    settle_precision,
+    warn_of_jump,
+)
 from lmttm.training.trainer import NotFinite, Trainer
 
 Record = dict[str, Any]  # of one epoch: a line of log.jsonl
@@ -86,7 +92,8 @@ def _train(
 ) -> Run:
     """Trains in one of the processes of a team; the leading one writes."""
     device = pick_device(team.place(config.device, config.batch_size))
-    make_deterministic(config.seed)
+    make_deterministic(config.seed, device)
+    settle_compile(config, device, team)  # refuses what cannot be, before anything is written
     if team.leads:
         folder.check_folder(config.run_dir, may_exist=replace or resume)
     start = load_start(config, resume=resume)

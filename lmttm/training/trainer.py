@@ -17,9 +17,10 @@ from lmttm.data.dataset import Split, batches
 from lmttm.data.feed import feed
 from lmttm.device import random_state, restore_random_state
 from lmttm.errors import RunError
-from lmttm.model.trace import Classifier
+from lmttm.model.trace import Classifier, Trace
 from lmttm.storage import write_text
 from lmttm.training.averaging import Average
+from lmttm.training.captured import Captured
 from lmttm.training.compiled import Compiled
 from lmttm.training.distributed import Alone
 
@@ -95,7 +96,8 @@ class Trainer:
         label_smoothing: Share of each label that is spread over all classes, in [0, 1).
         class_weights: Weight of each class in the loss `(classes)`, or None.
         bf16: Whether the products of training are taken in bfloat16.
-        compiled: Whether the passes of the model are compiled; see `Compiled`.
+        compile: How the passes of the model are launched: `off`, kernel by kernel; `graph`, see
+            `Captured`, for CUDA and whole batches only; `on`, see `Compiled`.
         ema: Decay of the averaged weights, in [0, 1); 0 for none.
         team: The processes that share each batch; None for this one alone.
 
@@ -119,7 +121,7 @@ class Trainer:
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
         bf16: bool = False,
-        compiled: bool = False,
+        compile: str = "off",
         ema: float = 0.0,
         team: Alone | None = None,
     ) -> None:
@@ -136,9 +138,7 @@ class Trainer:
         self.class_weights = class_weights
         self.bf16 = bf16
         self.team = team or Alone()
-        # Graphs would overwrite the gradients that a batch's parts add up.
-        full = self.team.share(torch.arange(min(self.part_size, len(split))))
-        self.run = Compiled(model.run, len(full), graphs=accumulate == 1) if compiled else model.run
+        self.run = self._launched(compile)
         self.averaged = Average(model, decay=ema) if ema else None
         self.device = next(model.parameters()).device
         self.labels = split.labels.to(self.device)
@@ -148,6 +148,16 @@ class Trainer:
         self._unseen: list[_Step] = []
         self._checked: list[CheckedStep] = []
         self._last_finite = math.nan
+
+    def _launched(self, compile: str) -> Callable[[Tensor], Trace]:
+        """The model's run, launched in one of three ways."""
+        full = len(self.team.share(torch.arange(min(self.part_size, len(self.split)))))
+        if compile == "graph":
+            return Captured(self.model, full, bf16=self.bf16)
+        if compile == "on":
+            # Graphs would overwrite the gradients that a batch's parts add up.
+            return Compiled(self.model.run, full, graphs=self.part_size == self.batch_size)
+        return self.model.run
 
     @property
     def steps_done(self) -> int:

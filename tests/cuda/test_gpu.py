@@ -21,6 +21,7 @@ from lmttm.errors import RunError
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
 from lmttm.training import loop
+from lmttm.training.captured import Captured
 from lmttm.training.compiled import Compiled
 from lmttm.training.loop import train
 from lmttm.training.setup import make_trainer
@@ -104,7 +105,7 @@ def test_a_volume_is_scored_alike_in_any_batch(device):
 
 
 def losses_of(config, device, epochs=2):
-    make_deterministic(config.seed)
+    make_deterministic(config.seed, device)
     model = build_model(config).to(device)
     trainer = make_trainer(config, noise_split(10), model)
     return trainer, [trainer.train_epoch() for _ in range(epochs)]
@@ -122,6 +123,15 @@ COMPILED = {
 WHERE = [pytest.param("cpu", marks=pytest.mark.slow, id="cpu"), ON_GPU]
 
 
+SMALL = f"{QUIET} model.patch_size=14 model.num_blocks=2 model.memory_tokens_size=4"
+
+
+def plain_losses(changes, device):
+    config = config_of(f"{SMALL} {changes} train.compile=off")
+    fp32 = config.train.model_copy(update={"precision": "fp32"})
+    return losses_of(config.model_copy(update={"train": fp32}), device)[1]
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("case", COMPILED)
@@ -129,16 +139,58 @@ def test_compiled_training_follows_the_plain_one(case, where):
     """Guards against a graph whose results are overwritten, and a compiler that quietly failed."""
     device = found(where)
     changes, tolerance = COMPILED[case]
-    quiet = f"{QUIET} model.patch_size=14 model.num_blocks=2 model.memory_tokens_size=4"
-    config = config_of(f"{quiet} {changes}")
-    plain = config.model_copy(
-        update={"train": config.train.model_copy(update={"precision": "fp32"})}
-    )
-    on = config.train.model_copy(update={"compile": "on"})
-    trainer, compiled = losses_of(config.model_copy(update={"train": on}), device)
+    trainer, compiled = losses_of(config_of(f"{SMALL} {changes} train.compile=on"), device)
     assert isinstance(trainer.run, Compiled)
     assert trainer.run.compiled is not None
-    assert compiled == pytest.approx(losses_of(plain, device)[1], rel=tolerance)
+    assert compiled == pytest.approx(plain_losses(changes, device), rel=tolerance)
+
+
+@pytest.mark.parametrize("where", [ON_GPU])
+@pytest.mark.parametrize("case", [case for case in COMPILED if "parts" not in case.split()[-1]])
+def test_captured_training_follows_the_plain_one(case, where):
+    """Guards against a replay of old gradients, and against a capture that quietly failed."""
+    device = captures(where)
+    changes, tolerance = COMPILED[case]
+    trainer, captured = losses_of(config_of(f"{SMALL} {changes} train.compile=graph"), device)
+    assert isinstance(trainer.run, Captured)
+    assert trainer.run.graphed is not None
+    assert captured == pytest.approx(plain_losses(changes, device), rel=tolerance)
+
+
+@pytest.mark.parametrize("where", [ON_GPU])
+def test_capturing_changes_nothing(where):
+    """Guards against random numbers and statistics of batch norm that the warm-up has used up."""
+    device = captures(where)
+    config = config_of("model.preprocess_mode=3dBN train.compile=graph")
+    make_deterministic(0, device)
+    model = build_model(config).to(device)
+    before = [buffer.clone() for buffer in model.buffers()]
+    state = torch.cuda.get_rng_state(device)
+    make_trainer(config, noise_split(10), model)
+    assert torch.equal(torch.cuda.get_rng_state(device), state)
+    for buffer, old in zip(model.buffers(), before, strict=True):
+        assert torch.equal(buffer, old)
+
+
+def captures(where):
+    """The device; skips where it has no CUDA graphs."""
+    device = found(where)
+    if device.type != "cuda":
+        pytest.skip("only CUDA has graphs")
+    return device
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("case", ["base.json", "recipe.json", "resnet3d.json", "memory_mha"])
+def test_a_training_repeats_itself_to_the_last_bit(device, case, precision):
+    """Guards against sums in any order: fused attention's gradients on CUDA, for example."""
+    name, *changes = REPEATED.get(case, (case,))
+    config = load_config(name, [*TINY, *changes, f"train.precision={precision}", "distance=off"])
+    losses = [losses_of(config, device)[1] for _ in range(2)]
+    assert losses[0] == losses[1]
+
+
+REPEATED = {"memory_mha": ("base.json", "model.memory_mode=TL-MHA")}
 
 
 def loop_config(folder, device, epochs):
