@@ -190,6 +190,9 @@ def bad_inputs(folder):
     np.save(folder / "complex.npy", np.zeros((28, 28, 28), complex))
     np.save(folder / "object.npy", np.array([{}]), allow_pickle=True)
     nibabel.save(nibabel.Nifti1Image(np.zeros((5, 5, 5, 3)), affine), folder / "four.nii.gz")
+    header = bytearray(write_nifti(folder / "thin.nii", np.ones((5, 5, 5))).read_bytes())
+    header[280:284] = bytes(4)  # srow_x[0]
+    (folder / "thin.nii").write_bytes(header)
     huge = folder / "huge.npy"
     with huge.open("wb") as file:
         head = {"descr": "<f8", "fortran_order": False, "shape": (10**4, 10**4, 10**4)}
@@ -214,6 +217,7 @@ def bad_inputs(folder):
         "complex.npy": "must hold real numbers, got complex128",
         "object.npy": "must hold numbers, as many as its header claims",
         "huge.npy": "must hold numbers, as many as its header claims",
+        "thin.nii": "voxels must have an edge, got a spacing of (0.0, 1.0, 1.0) mm",
         "four.nii.gz": "must hold one volume, got the shape (5, 5, 5, 3)",
         "mixed": "must hold one series, got 2 different series",
         "gap": "lacks slices: a gap of 6 mm",

@@ -25,7 +25,7 @@ from lmttm.data.scans import files_in
 from lmttm.errors import InputError
 from lmttm.storage import digest_of, whole_file, write_text
 
-_FORMAT = 2  # raised where preparation changes what it makes of a scan
+_FORMAT = 3  # raised where preparation changes what it makes of a scan
 _NAME = "lmttm"
 _SEVERAL_FILES = (".hdr", ".img", ".mhd", ".nhdr", ".head", ".brik", ".par", ".rec")
 

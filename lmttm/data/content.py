@@ -21,7 +21,11 @@ _SLAB = 1_000_000  # voxels that are looked at in one go
 _LEVELS = np.linspace(0, 100, 1001)  # percentiles that are kept of a scan
 _PADDED = 0.001  # least share of the voxels that padding fills
 _GAP = 0.25  # least distance of padding from the values, in ranges of these
+_MOST_PADDINGS = 4  # different values that stand for padding in one scan
 _AIR = (-1100.0, -600.0)  # where the least value of a CT lies, in HU
+_LUNG_TO_FAT = (-600.0, -200.0)  # HU that few voxels of a CT have
+_ROUNDING = 1e-5  # what a slope in single precision adds to 1 or to 255, as a share
+_LARGEST = 1e30  # beyond it single precision cannot compute
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Content:
         low: Least value.
         high: Largest value.
         two_valued: Whether it has at most two different values.
+        is_hounsfield: Whether the values run from air to above water.
         levels: Its percentiles 0, 0.1, ... 100 in the region that the model sees.
         padding: Values that stand for "nothing was measured here".
         holes: Whether there is padding, or voxels that are not finite.
@@ -40,19 +45,18 @@ class Content:
     low: float
     high: float
     two_valued: bool
+    is_hounsfield: bool = False
     levels: tuple[float, ...] = ()
     padding: tuple[float, ...] = ()
     holes: bool = False
 
     @property
-    def is_bytes(self) -> bool:
-        """Whether all values fit a byte, or are bytes divided by 255."""
-        return self.low >= 0 and self.high <= 255
-
-    @property
-    def is_hounsfield(self) -> bool:
-        """Whether the values run from air to above water."""
-        return _AIR[0] <= self.low <= _AIR[1] and self.high >= 50
+    def byte_window(self) -> tuple[float, float] | None:
+        """What becomes 0 and 255 where the values are bytes, or bytes divided by 255."""
+        for end in (1.0, 255.0):
+            if -_ROUNDING * end <= self.low and self.high <= (1 + _ROUNDING) * end:
+                return (0.0, end)
+        return None
 
 
 def levels_of(values: NDArray[Any], content: Content) -> tuple[float, ...]:
@@ -79,24 +83,25 @@ def content_of(voxels: NDArray[Any], name: str) -> Content:
         Its content; `levels` is empty.
 
     Raises:
-        InputError: No voxel is finite.
+        InputError: No voxel is finite, or values are too large to be intensities.
     """
     low, high = _range(voxels, ())
     if not np.isfinite(low):
         raise InputError(f"{name} holds no finite voxel")
     step = stride(voxels.size)
     seen = voxels[::step, ::step, ::step]
-    seen = seen[np.isfinite(seen)] if seen.dtype.kind == "f" else seen
+    seen = seen[np.isfinite(seen)] if seen.dtype.kind == "f" else seen.ravel()
+    holes = voxels.dtype.kind == "f" and not all(map(_is_finite, slabs(voxels, _SLAB)))
     few = bool(((seen == low) | (seen == high)).all())
-    finite = voxels.dtype.kind != "f" or all(map(_is_finite, slabs(voxels, _SLAB)))
-    if few and _all_in(voxels, (low, high)):
-        return Content(low, high, two_valued=True, holes=not finite)
-    padding = _padding(voxels, seen.ravel(), low, high)
+    two = few and _all_in(voxels, (low, high))
+    padding = () if two else _padding(voxels, seen, low, high)
     if padding:
         low, high = _range(voxels, padding)
         two = _all_in(voxels, (low, high, *padding))
-        return Content(low, high, two_valued=two, padding=padding, holes=True)
-    return Content(low, high, two_valued=False, holes=not finite)
+    if max(abs(low), abs(high)) > _LARGEST:
+        raise InputError(f"{name} holds values from {low:g} to {high:g}, which are no intensities")
+    hounsfield = _is_hounsfield(seen, low, high)
+    return Content(low, high, two, hounsfield, padding=padding, holes=holes or bool(padding))
 
 
 def _is_finite(slab: NDArray[Any]) -> bool:
@@ -132,24 +137,47 @@ def _all_in(voxels: NDArray[Any], values: tuple[float, ...]) -> bool:
 def _padding(
     voxels: NDArray[Any], seen: NDArray[Any], low: float, high: float
 ) -> tuple[float, ...]:
-    """A constant far below all values, or above them where it fills all corners.
+    """Constants far below all other values, or one above them that fills all corners.
 
-    A number that a byte can hold is none: 0 is the background of many images.
+    A number that a byte can hold is none: 0 is the background of many images. Below those of
+    air there may be several, one of which fills a part of the scan.
     """
-    found = []
+    found: tuple[float, ...] = ()
+    skipped: tuple[float, ...] = ()
+    value, rest, needed = low, seen, _PADDED * seen.size
+    while value < _AIR[0] or not (skipped or 0 <= value <= 255):
+        others = rest[rest != value]
+        if len(skipped) == _MOST_PADDINGS or not others.size:
+            break
+        skipped = (*skipped, value)
+        common = seen.size - others.size >= needed
+        if common and _is_apart(value, others.min(), np.percentile(others, PERCENTILES[1])):
+            found = skipped
+        value, rest = float(others.min()), others
     ends = [slice(None, None, max(1, edge - 1)) for edge in voxels.shape]
-    corners = voxels[ends[0], ends[1], ends[2]]
-    for value, sign, needed in ((low, 1, False), (high, -1, True)):
-        if 0 <= value <= 255:
-            continue
-        share = (seen == value).mean() if seen.size else 0.0
-        rest = seen[seen != value] * float(sign)
-        if share < _PADDED or not rest.size or (needed and not (corners == value).all()):
-            continue
-        near, far = float(rest.min()), float(np.percentile(rest, PERCENTILES[1]))
-        if near - value * sign > _GAP * max(far - near, 1e-12):
-            found.append(value)
-    return tuple(found)
+    if not 0 <= high <= 255 and (voxels[ends[0], ends[1], ends[2]] == high).all():
+        others = seen[seen != high]
+        common = others.size and seen.size - others.size >= needed
+        if common and _is_apart(high, others.max(), np.percentile(others, 100 - PERCENTILES[1])):
+            found = (*found, high)
+    return found
+
+
+def _is_apart(value: float, near: float, far: float) -> bool:
+    """Whether a value is far from the others, which run from near to far."""
+    return abs(float(near) - value) > _GAP * max(abs(float(far) - float(near)), 1e-12)
+
+
+def _is_hounsfield(seen: NDArray[Any], low: float, high: float) -> bool:
+    """Whether values look like a CT, of which noise may lie below air."""
+    if high < 50 or low > _AIR[1]:
+        return False
+    if low >= _AIR[0]:
+        return True
+    measured = seen[seen > low]  # without padding
+    air, between = (((measured >= a) & (measured <= b)).sum() for a, b in (_AIR, _LUNG_TO_FAT))
+    below = (measured < _AIR[0]).sum()
+    return bool(air > max(below, between, _PADDED * seen.size))
 
 
 def without_padding(slab: NDArray[Any], content: Content) -> NDArray[np.float64]:
@@ -173,11 +201,23 @@ def decide(contents: Sequence[Content]) -> tuple[str, tuple[float, float]]:
     """
     if all(content.two_valued for content in contents):
         return "masks", (0.0, 1.0)
-    if all(content.is_bytes for content in contents):
+    if all(content.byte_window for content in contents):
         highest = max(content.high for content in contents)
-        if highest <= 1 or highest > 127:
+        if highest <= 1 + _ROUNDING or highest > 127:
             return "bytes", (0.0, 255.0)
     if np.median([content.is_hounsfield for content in contents]) >= 0.5:
         return "hu", HU_WINDOW
-    low, high = np.percentile(np.concatenate([c.levels for c in contents]), PERCENTILES)
-    return "percentiles", (float(low), float(high))
+    return "percentiles", percentile_window([content.levels for content in contents])
+
+
+def percentile_window(levels: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """A window that spares the extremes of scans, given their percentiles 0, 0.1, ... 100.
+
+    Where nearly all voxels have one value, such as those outside a small lesion, it is the
+    whole range.
+    """
+    values = np.concatenate(levels)
+    low, high = np.percentile(values, PERCENTILES)
+    if not low < high:
+        low, high = values.min(), values.max()
+    return float(low), float(high) if low < high else float(low) + 1

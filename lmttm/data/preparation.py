@@ -29,6 +29,7 @@ from lmttm.data.content import (
     Content,
     content_of,
     levels_of,
+    percentile_window,
     stride,
     without_padding,
 )
@@ -113,14 +114,16 @@ def cut(scan: Scan, geometry: Geometry, name: str = "the scan") -> Region:
     order = ["xyz".index(axis) for axis in geometry.axes]
     voxels = scan.voxels.transpose(order)
     spacing = np.take(scan.spacing, order)
-    content = content_of(voxels, name)
+    content, notes = content_of(voxels, name), scan.notes
+    if content.low == content.high:
+        notes = (*notes, f"all its voxels are {content.low:g}")
     grid = {"edges": tuple(voxels.shape), "spacing": tuple(spacing.tolist())}
     plain = geometry.region == "cube" and not geometry.extent and not geometry.centre
     if voxels.shape == geometry.shape and plain:
         values = _clean(voxels, content)
         content = replace(content, levels=levels_of(values, content))
-        return Region(values, content, scan.notes, **grid)
-    box, notes = _box(voxels.shape, spacing, geometry, name), scan.notes
+        return Region(values, content, notes, **grid)
+    box = _box(voxels.shape, spacing, geometry, name)
     lost = _lost(voxels, content, box)
     if lost > LARGEST_LOSS:
         notes = (*notes, f"{lost:.0%} of its foreground lies outside the region that is used")
@@ -218,8 +221,8 @@ def _window(content: Content, intensity: Intensity) -> tuple[tuple[float, float]
         return (content.low, content.high), ()
     if intensity.kind in ("masks", "bytes"):
         notes = ("it is no mask, as the training volumes are",) * (intensity.kind == "masks")
-        if content.is_bytes:
-            return (0.0, 1.0) if content.high <= 1 else (0.0, 255.0), notes
+        if content.byte_window:
+            return content.byte_window, notes
         low, high = own = _own_window(content)
         found = f"its values run from {content.low:g} to {content.high:g}, those in training "
         return own, (*notes, f"{found}from 0 to 255: mapped from {low:g} to {high:g}")
@@ -230,12 +233,9 @@ def _window(content: Content, intensity: Intensity) -> tuple[tuple[float, float]
 
 def _own_window(content: Content) -> tuple[float, float]:
     """A window for a scan that has to speak for itself."""
-    if content.is_bytes:
-        return (0.0, 1.0) if content.high <= 1 else (0.0, 255.0)
-    if content.is_hounsfield:
+    if content.is_hounsfield and not content.byte_window:
         return HU_WINDOW
-    low, high = np.interp(PERCENTILES, np.linspace(0, 100, len(content.levels)), content.levels)
-    return float(low), float(high)
+    return content.byte_window or percentile_window([content.levels])
 
 
 def geometry_of(config: Config) -> Geometry:

@@ -72,7 +72,7 @@ def oriented(
     edges = np.asarray(affine, dtype=np.float64)[:3, :3]
     lengths = np.linalg.norm(edges, axis=0)
     if not np.isfinite(edges).all() or (lengths <= 0).any():
-        raise InputError(f"voxels must have an edge, got a spacing of {tuple(lengths)} mm")
+        raise InputError(f"voxels must have an edge, got a spacing of {tuple(lengths.tolist())} mm")
     turns = nibabel.io_orientation(affine)
     if not np.isfinite(turns).all():
         raise InputError("two axes of a voxel must not run in the same direction")
@@ -119,11 +119,12 @@ def _linear(
     if not stored.ndim or not stored.size:
         return (stored.astype(wide) * slope + offset).astype(kind)
     result = np.empty_like(stored, dtype=kind)  # its axes lie in memory as those of `stored`
-    for part, place in zip(slabs(stored, _SLAB), slabs(result, _SLAB), strict=True):
-        slab = part.astype(wide)
-        slab *= slope
-        slab += offset
-        place[:] = slab
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large becomes infinite
+        for part, place in zip(slabs(stored, _SLAB), slabs(result, _SLAB), strict=True):
+            slab = part.astype(wide)
+            slab *= slope
+            slab += offset
+            place[:] = slab
     return result
 
 

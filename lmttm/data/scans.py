@@ -41,14 +41,16 @@ def read(path: Path) -> Scan:
         voxels = scan.voxels
         if voxels.ndim != 3:  # an axis of one voxel, before or behind, is none
             voxels = voxels.reshape([edge for edge in voxels.shape if edge != 1])
-    except InputError:
-        raise
+    except InputError as error:
+        raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
     except Exception as error:  # a damaged or hostile file may raise anything
         raise InputError(f"{path} cannot be read as a volume: {one_line(error)}") from None
     if voxels.ndim != 3 or min(voxels.shape) < 2:
         raise InputError(f"{path} must hold a 3D volume, got the shape {scan.voxels.shape}")
     if voxels.dtype == bool:
         voxels = voxels.view(np.uint8)
+    if voxels.dtype == np.int8 and (voxels.min(), voxels.max()) == (-1, 0):
+        voxels = voxels.view(np.uint8)  # a mask of 255, which signed bytes cannot hold
     if voxels.dtype.kind not in "uif":
         raise InputError(f"{path} must hold real numbers, got {voxels.dtype}")
     if voxels.dtype.kind == "f" and not any(np.isfinite(s).any() for s in slabs(voxels, _SLAB)):

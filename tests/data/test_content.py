@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lmttm.config.volume import VolumeConfig
 from lmttm.data.content import content_of, decide, levels_of, without_padding
 from lmttm.errors import InputError
 
@@ -27,6 +28,29 @@ def test_padding_is_no_value(padding, kind):
     assert np.array_equal(values[~OUTSIDE], HU[~OUTSIDE])
 
 
+PADDED = {
+    "two constants": lambda v: np.where(
+        OUTSIDE, np.where(np.indices(v.shape)[0] < 6, -3024, -2000), v
+    ),
+    "one voxel below it": lambda v: np.where(np.indices(v.shape).sum(0) == 0, -3024, _ring(v)),
+    "some slices only": lambda v: np.where(np.indices(v.shape)[0] > 10, -2000, v),
+    "and voxels that are not finite": lambda v: np.where(v > 500, np.nan, _ring(v)),
+}
+
+
+def _ring(voxels):
+    return np.where(OUTSIDE, -2000, voxels)
+
+
+@pytest.mark.parametrize("kind", PADDED)
+def test_padding_of_any_form_is_no_value(kind):
+    """Guards against a CT that is no CT any more where its padding has a second value."""
+    content = content_of(PADDED[kind](HU), "scan")
+    assert content.low == -1000
+    assert content.is_hounsfield
+    assert content.holes
+
+
 def test_values_are_no_padding():
     """A dark background, a bright one, metal and a single outlier stay."""
     brain = np.where(OUTSIDE, 0, 400 + GREY)
@@ -35,6 +59,8 @@ def test_values_are_no_padding():
     metal[5:7, 5:7, 5:7] = 4095
     spike = np.pad(HU, 5)
     spike[8, 8, 8] = -9000
+    clipped = np.where(OUTSIDE, -3024, np.where(HU < -500, -1000, HU.clip(-300)))
+    assert content_of(clipped, "scan").padding == (-3024,)
     for voxels in (brain, bright, metal, spike):
         assert content_of(voxels, "scan").padding == ()
 
@@ -68,6 +94,18 @@ def test_nothing_finite_is_refused():
         content_of(np.full((3, 3, 3), np.nan), "scan")
 
 
+@pytest.mark.parametrize("largest", [1e39, 1e300, 3e38])
+def test_values_beyond_single_precision_are_refused(largest):
+    """Guards against a scan that becomes NaN on its way, with a warning of NumPy's alone."""
+    for voxels in (np.where(OUTSIDE, largest, HU), np.where(OUTSIDE, largest, 0.0)):
+        broken = voxels.copy()
+        broken[0, 0, 0] = largest / 2  # so that it is no padding
+        with pytest.raises(
+            InputError, match=r"scan holds values from .*, which are no intensities"
+        ):
+            content_of(broken, "scan")
+
+
 def judged(*voxels):
     contents = [content_of(v, "scan") for v in voxels]
     pairs = zip(contents, voxels, strict=True)
@@ -86,7 +124,40 @@ def test_a_training_split_is_settled_by_its_content():
     np.testing.assert_allclose(window, np.percentile(both, (0.5, 99.5)), atol=5)
 
 
+@pytest.mark.parametrize("scale", [1 + 1e-6, 1 / 255, (1 + 1e-6) / 255, 255 * 0.0039215686])
+def test_a_slope_in_single_precision_leaves_bytes_what_they_are(scale):
+    """Guards against bytes that are stretched because the largest is 255.00001 or 1.0000001."""
+    for shift in (0, -1e-7 * scale):
+        assert judged(GREY * scale + shift, GREY * scale) == ("bytes", (0, 255))
+    assert (
+        content_of(GREY * scale * 1.01, "scan").byte_window
+        != content_of(GREY * scale, "").byte_window
+    )
+
+
+def test_a_lesion_in_nothing_gets_a_window():
+    """Guards against a window without a width, which no checkpoint can be opened with."""
+    for kind, labels in ((np.uint8, (1, 2)), (np.float32, (9000, 30000)), (np.int16, (300, 301))):
+        voxels = np.zeros((40, 40, 40), kind)
+        voxels[19:21, 19:21, 19], voxels[19:21, 19:21, 20] = labels
+        assert judged(voxels, voxels) == ("percentiles", (0, labels[1]))
+        VolumeConfig(intensity="percentiles", window=list(judged(voxels)[1]))
+
+
+def test_noise_below_air_leaves_a_ct_what_it_is():
+    """Guards against a CT that is no CT for a voxel of -1101 HU."""
+    body = np.where(OUTSIDE, RNG.normal(-1000, 80, HU.shape), RNG.normal(40, 80, HU.shape))
+    spike = np.where(OUTSIDE, -1000.0, 100.0)
+    spike[3, 6, 6], spike[3, 6, 7] = -1500, 40  # a spline overshoots
+    rim = np.where(OUTSIDE, -2000.0, RNG.normal(-800, 300, HU.shape).clip(-1000, 900))
+    rim[:, 0] = np.linspace(-1990, -1110, rim[:, 0].size).reshape(rim[:, 0].shape)
+    for voxels in (body, spike, rim):
+        assert judged(voxels) == ("hu", (-160, 240))
+
+
 def test_a_phase_image_is_no_ct():
     """Values below those of air are no Hounsfield units."""
+    for deviation in (300, 1000, 3000):
+        assert judged(RNG.normal(0, deviation, (40, 40, 40)))[0] == "percentiles"
     assert judged(RNG.integers(-4096, 4096, (9, 9, 9)))[0] == "percentiles"
     assert judged(RNG.normal(0, 1, (9, 9, 9)))[0] == "percentiles"

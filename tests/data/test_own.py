@@ -125,6 +125,9 @@ KINDS = {
     "masks of 0 and 255": lambda n: ball(n).astype(np.uint8) * 255,
     "masks of 1 and 2": lambda n: ball(n).astype(np.int16) + 1,
     "masks of floats": lambda n: ball(n).astype(np.float32),
+    "masks of 0 and -1": lambda n: -ball(n).astype(np.int8),
+    "masks of 0 and 2": lambda n: ball(n).astype(np.uint16) * 2,
+    "masks with NaN": lambda n: np.where(np.indices(ball(n).shape)[0] > 26, np.nan, ball(n)),
     "masks of all kinds": lambda n: ball(n).astype((np.uint8, np.float64)[n % 2]) * (1 + n % 5),
 }
 

@@ -170,6 +170,26 @@ def test_a_region_that_leaves_much_out_is_a_warning(shape, lost):
         assert cut(scan, Geometry((16, 16, 16), region=whole)).notes == ()
 
 
+@pytest.mark.parametrize("value", [0, -1024, 7.5])
+def test_a_scan_of_one_value_is_a_warning(value):
+    """Guards against an empty export that is trained on, without a word."""
+    scan = Scan(np.full((9, 9, 9), value), (1.0, 1.0, 1.0))
+    for shape in ((9, 9, 9), (6, 6, 6)):
+        assert cut(scan, Geometry(shape)).notes == (f"all its voxels are {value:g}",)
+
+
+@pytest.mark.parametrize("shape", [(3, 60, 60), (60, 60, 3), (2, 2, 400), (200, 4, 4)])
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.1, 0.1, 0.1)])
+def test_extremely_thin_scans_are_a_warning(shape, spacing):
+    """Guards against a cube of three slices' edge, or a division by none."""
+    voxels = np.random.default_rng(0).integers(500, 900, shape)
+    region = cut(Scan(voxels, spacing), Geometry((16, 16, 16)))
+    assert "% of its foreground lies outside" in region.notes[0]
+    assert region.values.std() > 0
+    for whole in ("pad", "stretch"):
+        assert cut(Scan(voxels, spacing), Geometry((16, 16, 16), region=whole)).notes == ()
+
+
 def test_the_whole_scan_padded_and_stretched():
     voxels = np.full((20, 20, 10), 90, np.uint8)
     voxels[:, :, 0] = 10
