@@ -38,7 +38,7 @@ def _npy(path: Path) -> NDArray[Any]:
 
 
 def _npz(path: Path) -> NDArray[Any]:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         if len(arrays.files) != 1:
             raise InputError(f"{path} must hold one array, got {len(arrays.files)}")
         voxels: NDArray[Any] = arrays[arrays.files[0]]

@@ -5,6 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from lmttm.data.integrity import (
+    check_gzip,
+    check_metaimage,
+    check_size,
+    check_tiff,
+    is_binary_vtk,
+)
 from lmttm.data.scan import LARGEST, Scan, oriented
 from lmttm.errors import InputError, one_line
 
@@ -35,6 +42,8 @@ def read_itk(path: Path) -> Scan:
             raise InputError(f"{path} must hold one grey value for each voxel, got {channels}")
         if len(shape) < 3 or np.prod(shape[3:], dtype=np.float64) != 1:
             raise InputError(f"{path} must hold one volume, got the shape {shape}")
+        voxel = library.Image([1] * len(shape), reader.GetPixelID()).GetSizeOfPixelComponent()
+        _check_whole(path, int(np.prod(shape)) * voxel)
         image = reader.Execute()
     except RuntimeError as error:
         # SimpleITK's text begins with its own source file; the reason is the last line.
@@ -48,3 +57,16 @@ def read_itk(path: Path) -> Scan:
     affine[:2] *= -1  # ITK counts to the left and to the back
     voxels = library.GetArrayFromImage(image)
     return oriented(voxels.reshape(voxels.shape[-3:]).transpose(2, 1, 0), affine)
+
+
+def _check_whole(path: Path, num_bytes: int) -> None:
+    """Refuses what SimpleITK would make up where a file is cut short."""
+    name = path.name.lower()
+    if name.endswith((".mha", ".mhd")):
+        check_metaimage(path, num_bytes)
+    elif name.endswith(".gz"):
+        check_gzip(path)
+    elif name.endswith((".tif", ".tiff")):
+        check_tiff(path)
+    elif name.endswith(".gipl") or (name.endswith(".vtk") and is_binary_vtk(path)):
+        check_size(path, num_bytes)

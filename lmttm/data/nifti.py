@@ -1,10 +1,14 @@
 """The formats that nibabel reads: NIfTI, Analyze, MGH, MINC, PAR/REC, AFNI."""
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lmttm.data.integrity import to_the_end
 from lmttm.data.scan import LARGEST, Scan, oriented, rescaled
 from lmttm.errors import InputError
 
@@ -21,17 +25,41 @@ def read_nifti(path: Path) -> Scan:
     try:
         import nibabel
         from nibabel.arrayproxy import ArrayProxy
+        from nibabel.openers import ImageOpener
     except ImportError:
         raise InputError(f'{path} needs nibabel: pip install -e ".[medical]"') from None
-    image: Any = nibabel.load(path)
+    with _noted() as notes, np.errstate(all="ignore"):
+        image: Any = nibabel.load(path)
     if np.prod(image.shape, dtype=np.float64) > LARGEST:
         raise InputError(f"{path} claims {image.shape} voxels, more than can be right")
     if np.prod(image.shape[3:], dtype=np.float64) != 1:
         raise InputError(f"{path} must hold one volume, got the shape {image.shape}")
     proxy = image.dataobj
     if type(proxy) is ArrayProxy:  # others scale slice by slice
-        voxels = rescaled(np.asanyarray(proxy.get_unscaled()), proxy.slope, proxy.inter)
+        with ImageOpener(proxy.file_like) as opener:
+            proxy.file_like = opener.fobj
+            voxels = rescaled(np.asanyarray(proxy.get_unscaled()), proxy.slope, proxy.inter)
+            if path.name.lower().endswith("gz"):
+                to_the_end(opener)
     else:
         voxels = np.asanyarray(proxy)
     behind = tuple(range(3, voxels.ndim))
-    return oriented(voxels.squeeze(behind), image.affine)
+    return oriented(voxels.squeeze(behind), image.affine, tuple(notes))
+
+
+@contextlib.contextmanager
+def _noted() -> Iterator[list[str]]:
+    """Collects what nibabel repairs in a header, which it would print."""
+    notes: list[str] = []
+    logger = logging.getLogger("nibabel.global")
+
+    def note(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
+            notes.append(f"its header: {record.getMessage()}")
+        return False
+
+    logger.addFilter(note)
+    try:
+        yield notes
+    finally:
+        logger.removeFilter(note)

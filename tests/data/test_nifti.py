@@ -80,3 +80,35 @@ def test_stored_numbers_are_scaled(tmp_path):
         scan = read_nifti(path)
         assert scan.voxels.dtype == kind
         np.testing.assert_allclose(scan.voxels, VOXELS * slope + offset)
+
+
+@pytest.mark.parametrize("forms", ["q", "s", "qs", ""])
+def test_either_form_of_the_orientation_will_do(forms, tmp_path):
+    """Guards against a file with one of its two affines, or none, being refused or mirrored."""
+    affine = np.array([[0, -2.0, 0, 9], [1.0, 0, 0, 8], [0, 0, 3.0, 7], [0, 0, 0, 1]])
+    image = nibabel.Nifti1Image(VOXELS, affine)
+    image.set_qform(affine, code=int("q" in forms))
+    image.set_sform(affine, code=int("s" in forms))
+    nibabel.save(image, tmp_path / "a.nii")
+    scan = read(tmp_path / "a.nii")
+    if forms:
+        assert np.array_equal(scan.voxels, VOXELS.transpose(1, 0, 2)[::-1])
+        assert scan.spacing == (2, 1, 3)
+    else:  # the standard's convention: x runs to the left
+        assert np.array_equal(scan.voxels, VOXELS[::-1])
+        assert scan.spacing == (1, 2, 3)
+
+
+def test_what_nibabel_repairs_in_a_header_is_noted(tmp_path, caplog, capfd):
+    """Guards against a line on the screen that names no file, and a report without it."""
+    image = nibabel.Nifti1Image(VOXELS, np.eye(4))
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    nibabel.save(image, tmp_path / "a.nii")
+    header = bytearray((tmp_path / "a.nii").read_bytes())
+    header[80:92] = bytes(12)  # pixdim[1:4]
+    (tmp_path / "a.nii").write_bytes(header)
+    assert read(tmp_path / "a.nii").notes == (
+        "its header: pixdim[1,2,3] should be non-zero; setting 0 dims to 1",
+    )
+    assert caplog.text == "".join(capfd.readouterr()) == ""
