@@ -6,12 +6,22 @@ from dataclasses import dataclass
 import nibabel
 import numpy as np
 import pydicom
+import pytest
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from lmttm.data.preparation import Geometry, Intensity, cut, to_bytes
 
 EDGE = 60.0  # mm: the object lies in a cube of this edge around the origin
+
+
+def real_file(name: str) -> str:
+    """The path of a file that pydicom or pydicom-data ships; skips the test where it is missing."""
+    path = get_testdata_file(name, download=False)
+    if path is None:
+        pytest.skip(f"needs {name} of pydicom-data")
+    return str(path)
 
 
 def object_at(x, y, z):

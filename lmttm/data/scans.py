@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lmttm.data import arrays, dicom, itk, nifti
+from lmttm.data.dicom_header import Header, header_of
 from lmttm.data.scan import Scan, slabs
 from lmttm.errors import InputError, one_line
 
@@ -63,7 +64,7 @@ def _read(path: Path) -> Scan:
         return dicom.read_dicom(files_in(path), str(path))
     if (reader := _reader(path)) is not None:
         return reader(path)
-    if dicom.header_of(path) is not None:
+    if header_of(path) is not None:
         return dicom.read_dicom([path], str(path))
     raise InputError(
         f"{path} is not a NIfTI, NRRD, MetaImage, NumPy or DICOM file, or a folder of DICOM"
@@ -97,14 +98,14 @@ def find_scans(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     found: list[Path] = []
-    slices: list[dicom.Header] = []
+    slices: list[Header] = []
     for file in files_in(path):
         name = file.name.lower()
         if any(name.endswith(end) and _has_header(file, end, to) for end, to in _HEADERS.items()):
             continue
         if _reader(file) is not None:
             found.append(file)
-        elif (header := dicom.header_of(file)) is not None:
+        elif (header := header_of(file)) is not None:
             slices.append(header)
     if not found and len({header.text("SeriesInstanceUID") for header in slices}) < 2:
         return [path]

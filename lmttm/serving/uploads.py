@@ -6,12 +6,12 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from lmttm.data import arrays, dicom, itk, nifti
+from lmttm.data import arrays, dicom_header, itk, nifti
 from lmttm.errors import InputError
 
 # Formats whose files name no other file. A header of NRRD, MetaImage, MINC or PAR may name any
 # file of this computer as its voxels, and the answer would show it.
-KEPT = (".nii", ".nii.gz", ".zip", *arrays.SUFFIXES, *dicom.SUFFIXES)
+KEPT = (".nii", ".nii.gz", ".zip", *arrays.SUFFIXES, *dicom_header.SUFFIXES)
 _REFUSED = {*nifti.SUFFIXES, *itk.SUFFIXES} - {*KEPT}
 
 LARGEST_UPLOAD = 256 * 2**20
