@@ -12,7 +12,7 @@ from lmttm.config.schema import Config
 from lmttm.data.cache import Summary
 from lmttm.data.chosen import in_parts
 from lmttm.data.dataset import Split
-from lmttm.data.tables import SPLITS, Entry, refuse
+from lmttm.data.tables import SPLITS, Entry, plain_spelling, refuse
 from lmttm.errors import InputError
 
 log = logging.getLogger("lmttm")
@@ -157,11 +157,13 @@ def _find_twice(
         other = other or (leak if leak and leak.split != entry.split else None)
         if other is None:
             continue
-        both = f"{other.name} ({other.place}) and {entry.name} ({entry.place})"
+        both = f"{other.name} ({other.place}) and {entry.name} ({entry.place}) are one scan"
+        if other.label != entry.label:
+            both += f", labelled {other.label} and {entry.label}"
         if other.split != entry.split:
-            findings.leaks.append(f"{both} are one scan, in {other.split} and in {entry.split}")
+            findings.leaks.append(f"{both}, in {other.split} and in {entry.split}")
         else:
-            findings.duplicates.append(f"{both} are one scan")
+            findings.duplicates.append(both)
 
 
 def _find_shared_patients(entries: Sequence[Entry], findings: Findings) -> None:
@@ -173,6 +175,14 @@ def _find_shared_patients(entries: Sequence[Entry], findings: Findings) -> None:
         if len(splits) > 1:
             named = " and ".join(split for split in SPLITS if split in splits)
             findings.leaks.append(f"patient {patient} has scans in {named}")
+    spelt: dict[str, str] = {}
+    for patient in found:
+        other = spelt.setdefault(plain_spelling(patient), patient)
+        if other != patient:
+            findings.unusual.append(
+                f"the patients {other!r} and {patient!r} differ in case or blanks only: "
+                "they are taken for two"
+            )
 
 
 def _find_unusual(

@@ -5,16 +5,16 @@ from 0, or words); optionally `split`, `patient`, and a place of the scan's own:
 `centre_h`, `centre_w` and `extent` in mm.
 """
 
-import csv
-import io
 import math
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lmttm.config.paths import expanded
-from lmttm.errors import InputError, one_line
+from lmttm.data.cells import cells_of
+from lmttm.errors import InputError
 
 ONE_TABLE = "data.csv"
 SPLITS = ("train", "val", "test")
@@ -82,14 +82,14 @@ def read_table(table: Path, split: str = "") -> list[Entry]:
     Raises:
         InputError: As for `read_tables`.
     """
-    header, rows = _rows(table)
-    if not {"path", "label"} <= set(header) or not rows:
+    cells = cells_of(table)
+    if not {"path", "label"} <= set(cells.header) or not (cells.rows or cells.faults):
         raise InputError(
             f"{table} must have the columns path,label and at least one row, "
-            f"got the columns {','.join(header)} and {len(rows)} rows"
+            f"got the columns {','.join(cells.header)} and {len(cells.rows)} rows"
         )
-    entries, faults = [], []
-    for line, row in rows:
+    entries, faults = [], cells.faults
+    for line, row in cells.rows:
         try:
             entries.append(_entry(table, f"{table.name}, line {line}", row, split))
         except InputError as error:
@@ -108,31 +108,6 @@ def refuse(faults: Sequence[str]) -> None:
     raise InputError(
         shown[0] if len(shown) == 1 else "\n- ".join([f"{len(faults)} faults:", *shown])
     )
-
-
-def _rows(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The header in lower case, and each row with the number of its line."""
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{table} is not a text file in UTF-8; save it as CSV UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{table} cannot be read: {one_line(error)}") from None
-    first = text.split("\n", 1)[0]
-    separator = max(",;\t", key=first.count)
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        header = [name.strip().lower() for name in next(reader, [])]
-        if twice := [name for name in header if name and header.count(name) > 1]:
-            raise InputError(f"{table} has the column {twice[0]} twice")
-        rows = [
-            (reader.line_num, dict(zip(header, map(str.strip, row), strict=False)))
-            for row in reader
-            if any(map(str.strip, row))
-        ]
-    except csv.Error as error:
-        raise InputError(f"{table} cannot be read: {one_line(error)}") from None
-    return header, rows
 
 
 def _entry(table: Path, place: str, row: dict[str, str], split: str) -> Entry:
@@ -162,10 +137,14 @@ def _entry(table: Path, place: str, row: dict[str, str], split: str) -> Entry:
 
 
 def _path(table: Path, place: str, name: str) -> Path:
-    """A path of a row, beside the table; with `~` and variables where no file is called so."""
-    plain = table.parent / name
-    if os.path.exists(plain):
-        return plain
+    """A path of a row, beside the table; with `~` and variables where no file is called so.
+
+    A file is found as well where it has letters and accents apart in its name, as macOS writes
+    them, or where the table was written on Windows.
+    """
+    for spelt in (name, unicodedata.normalize("NFD", name), name.replace("\\", "/")):
+        if os.path.exists(table.parent / spelt):
+            return table.parent / spelt
     try:
         return table.parent / expanded(name)
     except ValueError as error:
@@ -223,6 +202,12 @@ def _whole(label: str) -> int | None:
 def _refuse_spellings(names: Iterable[str]) -> None:
     known: dict[str, str] = {}
     for name in names:
-        other = known.setdefault(" ".join(name.lower().split()), name)
+        other = known.setdefault(plain_spelling(name), name)
         if other != name:
             raise InputError(f"the labels {other!r} and {name!r} differ in case or blanks only")
+
+
+def plain_spelling(text: str) -> str:
+    """A text without what people do not see as a difference: case, blanks, invisible letters."""
+    seen = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join("".join(c for c in seen if unicodedata.category(c) != "Cf").split())

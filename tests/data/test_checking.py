@@ -1,5 +1,6 @@
 """What a check of a set finds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -46,6 +47,24 @@ def test_one_scan_in_two_splits_is_a_leak_in_any_format():
 def test_a_patient_in_two_splits_is_a_leak():
     found = findings(*FULL, scan("x", "test", "p"), scan("y", "train", "p"), scan("z", "test", "q"))
     assert found.leaks == ["patient p has scans in train and test"]
+
+
+def test_one_scan_with_two_labels_is_named_so():
+    """Guards against a pair that is called one scan, without a word about what it teaches."""
+    pairs = [scan("t"), scan("copy", digest="t"), scan("v", "val"), scan("s", "test", digest="v")]
+    entries = [replace(e, label="ab"[n % 2]) for n, (e, _) in enumerate(pairs)]
+    found = check(entries, [0, 1, 0, 1], ("a", "b"), [summary for _, summary in pairs])
+    assert found.duplicates == ["t (line t) and copy (line copy) are one scan, labelled a and b"]
+    assert found.leaks == [
+        "v (line v) and s (line s) are one scan, labelled a and b, in val and in test"
+    ]
+
+
+def test_patients_that_differ_in_case_are_named():
+    """Guards against one patient in two splits under two spellings."""
+    found = findings(*FULL, scan("x", "test", "P1"), scan("y", "train", "p1 "), scan("z", "", "P2"))
+    assert found.leaks == []
+    assert found.unusual[0].startswith("the patients 'P1' and 'p1 ' differ in case or blanks only")
 
 
 def test_missing_classes_and_unlike_geometry():

@@ -54,6 +54,30 @@ def test_paths_in_a_table_may_name_home_and_variables(tmp_path, monkeypatch):
         read(tmp_path, "path,label\n$NO_SUCH_VARIABLE/a.nii,1\n")
 
 
+@pytest.mark.parametrize(
+    ("written", "file"),
+    [
+        ("p1\\scan.nii", "p1/scan.nii"),  # on Windows
+        ("bo\u0308s.nii", "b\u00f6s.nii"),
+        ("b\u00f6s.nii", "bo\u0308s.nii"),  # on macOS
+        ("a\\b.nii", "a\\b.nii"),
+    ],
+)
+def test_paths_of_other_systems(written, file, tmp_path):
+    """Guards against "is not there" for a backslash, or an umlaut in two parts."""
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_bytes(b"")
+    assert read(tmp_path, f"path,label\n{written},1\n")[0].path == tmp_path / file
+
+
+def test_a_row_with_a_comma_too_many_is_a_fault(tmp_path):
+    """Guards against a path that ends at its comma, and a label that begins there."""
+    with pytest.raises(InputError, match=r"2 faults:\n- train.csv, line 2: got 3 cells for 2"):
+        read(tmp_path, "path,label\na,1.nii,x\n,y\nb.nii,y\n")
+    with pytest.raises(InputError, match="line 2: got 3 cells"):
+        read(tmp_path, "path,label\na,1.nii,x\n")
+
+
 def test_all_columns(tmp_path):
     (tmp_path / "data.csv").write_text(
         "path,label,split,patient,centre_d,centre_h,centre_w,extent\n"
@@ -119,6 +143,9 @@ def test_labels_are_numbers_or_words():
         (("0", "benign"), "must be all numbers"),
         (("Benign", "benign", "x"), "'Benign' and 'benign' differ in case"),
         (("a  b", "a b"), "differ in case or blanks"),
+        (("benign", "benign\u200b"), r"'benign' and 'benign\\u200b' differ"),
+        (("\uff21", "A"), "differ in case or blanks"),  # a wide letter
+        (("Straße", "STRASSE"), "differ in case or blanks"),
         (("benign", "benign"), "at least two classes, got only benign"),
         (("0", "0"), "at least two classes, got only class 0"),
     ],
