@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 from lmttm.data.content import Content
 from lmttm.data.preparation import Geometry, Region
 from lmttm.data.remembered import Remembered
-from lmttm.data.scans import files_in
 from lmttm.errors import InputError
-from lmttm.storage import digest_of, whole_file, write_text
+from lmttm.storage import whole_file, write_text
 
 _FORMAT = 3  # raised where preparation changes what it makes of a scan
 _NAME = "lmttm"
-_SEVERAL_FILES = (".hdr", ".img", ".mhd", ".nhdr", ".head", ".brik", ".par", ".rec")
 
 
 @dataclass(frozen=True)
@@ -96,31 +94,6 @@ def clear(cache: str) -> int:
     freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     shutil.rmtree(folder)
     return freed
-
-
-def files_of(path: Path) -> list[Path]:
-    """All files that make up a scan."""
-    if path.is_dir():
-        return files_in(path)
-    if path.suffix.lower() in _SEVERAL_FILES or path.name.lower().endswith((".hdr.gz", ".img.gz")):
-        stem = path.name.split(".")[0]
-        return sorted(file for file in path.parent.iterdir() if file.name.split(".")[0] == stem)
-    return [path]
-
-
-def stamp_of(path: Path) -> str:
-    """Sizes and times of a scan's files: while these stay, the content is taken to stay."""
-    stats = [(file.name, file.stat()) for file in files_of(path)]
-    text = json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def content_digest(path: Path) -> str:
-    """The digest of a scan's files, whatever their names and order."""
-    digests = sorted(digest_of(file, "sha256") for file in files_of(path) if file.is_file())
-    if len(digests) == 1:
-        return digests[0]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def key_of(digest: str, geometry: Geometry) -> str:

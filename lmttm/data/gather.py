@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lmttm.config.schema import Config
-from lmttm.data.cache import Cache, Summary, content_digest, key_of, stamp_of
+from lmttm.data.cache import Cache, Summary, key_of
 from lmttm.data.checking import SHOWN
+from lmttm.data.parts import content_digest, stamp_of
 from lmttm.data.preparation import (
     Geometry,
     Intensity,

@@ -1,17 +1,15 @@
 """The cache: by content, private, and rebuilt where it is damaged."""
 
 import os
-import shutil
 
 import numpy as np
 import pytest
 
-from lmttm.data import cache as caches
-from lmttm.data.cache import Cache, clear, content_digest, default_folder, folder_of, key_of
+from lmttm.data.cache import Cache, clear, default_folder, folder_of, key_of
+from lmttm.data.parts import content_digest
 from lmttm.data.preparation import Geometry, cut
 from lmttm.data.scans import read
 from lmttm.errors import InputError
-from tests.scanned import write_dicom
 
 GEOMETRY = Geometry((8, 8, 8))
 
@@ -103,27 +101,3 @@ def test_clearing_removes_a_cache_and_nothing_else(entry, tmp_path):
     assert clear(str(cache.folder)) > 0
     assert not cache.folder.exists()
     assert clear(str(cache.folder)) == 0
-
-
-def test_a_scan_is_known_by_its_content(tmp_path):
-    """Names and the order of files do not matter; one changed byte does."""
-    one = write_dicom(tmp_path / "one", spacing=(6.0, 6.0, 6.0))
-    two = tmp_path / "two"
-    (two / "deep").mkdir(parents=True)
-    for number, path in enumerate(sorted(one.iterdir(), reverse=True)):
-        shutil.copy(path, two / "deep" / f"IM{number}")
-    assert content_digest(one) == content_digest(two)
-    stamp = caches.stamp_of(two)
-    changed = two / "deep" / "IM0"
-    changed.write_bytes(changed.read_bytes() + b"\0")
-    assert content_digest(one) != content_digest(two)
-    assert caches.stamp_of(two) != stamp
-
-
-def test_a_header_and_its_image_are_one_scan(tmp_path):
-    (tmp_path / "a.hdr").write_bytes(b"1")
-    (tmp_path / "a.img").write_bytes(b"2")
-    before = content_digest(tmp_path / "a.hdr")
-    assert before == content_digest(tmp_path / "a.img")
-    (tmp_path / "a.img").write_bytes(b"3")
-    assert content_digest(tmp_path / "a.hdr") != before
