@@ -1,6 +1,7 @@
 """Captures the pass of training as a CUDA graph: its kernels are launched at once."""
 
 import logging
+import warnings
 from typing import Any
 
 import torch
@@ -61,8 +62,13 @@ def _capture(model: Classifier, size: int, bf16: bool) -> Any:
     device = next(model.parameters()).device
     random, buffers = random_state(device), [buffer.clone() for buffer in model.buffers()]
     sample = torch.zeros(size, *model.input_shape, device=device)
+    # A replay's gradients come from the capture's stream, which torch takes for a mistake.
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
     try:
-        return torch.cuda.make_graphed_callables(_Pass(model, bf16).train(), (sample,))
+        with warnings.catch_warnings():
+            # Of the thread of the first backward pass; it then finds the context by itself.
+            warnings.filterwarnings("ignore", "Attempting to run cuBLAS")
+            return torch.cuda.make_graphed_callables(_Pass(model, bf16).train(), (sample,))
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
