@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import logging
 import math
 import os
@@ -11,6 +12,7 @@ from typing import TextIO
 
 from lmttm.errors import InputError, RunError, os_error_in_words
 from lmttm.process import keep_freed_memory, limit_threads
+from lmttm.storage import printable
 
 
 def parser(
@@ -102,6 +104,8 @@ def run(
         130 when interrupted, 141 when nobody reads the output any more.
     """
     log_to(sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that a terminal lacks is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     parsed = arguments.parse_intermixed_args(argv)
     keep_freed_memory()
     limit_threads()
@@ -111,7 +115,7 @@ def run(
         return code
     except RunError as error:
         if text := f"{error.prefix}{error}":
-            print(text, file=sys.stderr)
+            print("\n".join(map(printable, text.split("\n"))), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)

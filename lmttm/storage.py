@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -89,8 +90,12 @@ def digest_of(path: Path, algorithm: str) -> str:
 
 
 def printable(text: str | Path) -> str:
-    """A path as text that any file and terminal takes: bytes that are no UTF-8 are escaped."""
-    return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A path as one line that any file and terminal takes.
+
+    Bytes that are no UTF-8 are escaped, and so are line feeds and what would command a terminal.
+    """
+    decoded = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if unicodedata.category(c) != "Cc" else repr(c)[1:-1] for c in decoded)
 
 
 def write_text(path: Path, text: str) -> None:

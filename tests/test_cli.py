@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import subprocess
 import sys
 
@@ -41,6 +42,22 @@ class Stopped(RunError):
 def test_an_error_is_one_message_and_an_exit_code(error, code, message, capsys):
     assert outcome(raising(error)) == code
     assert capsys.readouterr() == ("", message)
+
+
+def test_a_path_in_an_error_is_one_that_commands_nothing(capsys):
+    """Guards against a file name that colours the terminal; a list of faults keeps its lines."""
+    outcome(raising(InputError("2 faults:\n- a\x1b[31m.nii\n- b\udcff.nii")))
+    assert capsys.readouterr().err == "error: 2 faults:\n- a\\x1b[31m.nii\n- b\\xff.nii\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_that_lacks_a_letter_loses_no_output(encoding):
+    """Guards against a traceback for a name, after all scans were classified."""
+    script = r"print('a', '\u6f22.nii', chr(0xdcff)) or 0"
+    script = f"from lmttm.cli import parser, run; exit(run(lambda _: {script}, parser(''), ['x']))"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment)
+    assert (done.returncode, done.stdout) == (0, b"a \\u6f22.nii \\udcff\n")
 
 
 def test_a_fault_of_the_program_keeps_its_traceback():

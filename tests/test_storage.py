@@ -10,6 +10,17 @@ from lmttm import storage
 from lmttm.errors import InputError, RunError
 
 
+def test_a_path_is_one_line_that_commands_nothing():
+    """Guards against a file name that colours the terminal, or adds a row to a list."""
+    for name, seen in {
+        os.fsdecode(b"a\xff.nii"): "a\\xff.nii",
+        "new\nline\t.nii": "new\\nline\\t.nii",
+        "\x1b[31mred": "\\x1b[31mred",
+        "Ünï 漢字 $x$ \\ 'q'": "Ünï 漢字 $x$ \\ 'q'",
+    }.items():
+        assert storage.printable(name) == seen
+
+
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "a.txt"
     storage.write_text(path, "first")

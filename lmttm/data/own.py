@@ -56,12 +56,12 @@ def list_own(folder: Path, config: Config) -> Listed:
         raise InputError(f"{unsplit[0].place}: split is empty, in other rows it is not")
     groups = [entry.patient or f"scan {number}" for number, entry in enumerate(entries)]
     if unsplit:
-        drawn = draw_splits(labels, groups)
+        drawn = draw_splits(labels, groups, names)
         entries = [replace(e, split=split) for e, split in zip(entries, drawn, strict=True)]
     elif missing := [split for split in SPLITS if split not in {e.split for e in entries}]:
         raise InputError(f"{folder}: no scan is in the {missing[0]} split")
     if config.folds:
-        entries = _refolded(entries, labels, groups, config)
+        entries = _refolded(entries, labels, groups, config, names)
     volume = config.volume
     for name in ("centre", "extent"):
         if any(getattr(entry, name) is not None for entry in entries):
@@ -70,11 +70,16 @@ def list_own(folder: Path, config: Config) -> Listed:
 
 
 def _refolded(
-    entries: list[Entry], labels: list[int], groups: list[str], config: Config
+    entries: list[Entry],
+    labels: list[int],
+    groups: list[str],
+    config: Config,
+    class_names: Sequence[str],
 ) -> list[Entry]:
     """Draws train and val anew from both; a patient's scans stay together."""
     both = [index for index, entry in enumerate(entries) if entry.split != "test"]
-    cuts = folds([labels[i] for i in both], [groups[i] for i in both], config.folds)
+    kept = [labels[i] for i in both], [groups[i] for i in both]
+    cuts = folds(*kept, config.folds, class_names)
     val = {both[index] for index in cuts[config.fold][1]}
     return [
         entry if entry.split == "test" else replace(entry, split="val" if i in val else "train")

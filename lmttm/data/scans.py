@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lmttm.data import arrays, dicom, itk, nifti
-from lmttm.data.dicom_header import Header, header_of
+from lmttm.data.dicom_header import SUFFIXES, Header, header_of
 from lmttm.data.scan import Scan, slabs
 from lmttm.errors import InputError, one_line
 
@@ -74,6 +74,14 @@ def _read(path: Path) -> Scan:
 def _reader(path: Path) -> Callable[[Path], Scan] | None:
     name = path.name.lower()
     return next((reader for ends, reader in _READERS if name.endswith(ends)), None)
+
+
+def stem_of(path: Path) -> str:
+    """The name of a scan without the ending that tells its format; that of a folder is whole."""
+    endings = [end for ends, _ in _READERS for end in ends] + [*SUFFIXES]
+    name = path.name
+    known = [end for end in endings if name.lower().endswith(end)]
+    return name if path.is_dir() or not known else name[: -max(map(len, known))]
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -12,12 +12,15 @@ _TEST_PARTS = 5  # a fifth of the patients
 _VAL_PARTS = 5  # a fifth of the rest
 
 
-def draw_splits(labels: Sequence[int], groups: Sequence[str]) -> list[str]:
+def draw_splits(
+    labels: Sequence[int], groups: Sequence[str], class_names: Sequence[str] = ()
+) -> list[str]:
     """Draws train, val and test, stratified by class; a group stays together.
 
     Args:
         labels: Of each scan, from 0.
         groups: Of each scan: its patient, or a name of its own.
+        class_names: By which an error calls the classes; empty for their numbers.
 
     Returns:
         The split of each scan. The same scans get the same splits on each call.
@@ -26,8 +29,9 @@ def draw_splits(labels: Sequence[int], groups: Sequence[str]) -> list[str]:
         InputError: A class has too few groups.
     """
     everything = np.arange(len(labels))
-    rest, test = folds(labels, groups, _TEST_PARTS)[0]
-    _, val = folds([labels[i] for i in rest], [groups[i] for i in rest], _VAL_PARTS)[0]
+    rest, test = folds(labels, groups, _TEST_PARTS, class_names)[0]
+    kept = [labels[i] for i in rest], [groups[i] for i in rest]
+    _, val = folds(*kept, _VAL_PARTS, class_names)[0]
     names = np.full(len(everything), "train", dtype="U5")
     names[test] = "test"
     names[np.array(rest)[val]] = "val"
@@ -35,7 +39,7 @@ def draw_splits(labels: Sequence[int], groups: Sequence[str]) -> list[str]:
 
 
 def folds(
-    labels: Sequence[int], groups: Sequence[str], parts: int
+    labels: Sequence[int], groups: Sequence[str], parts: int, class_names: Sequence[str] = ()
 ) -> list[tuple[list[int], list[int]]]:
     """Cuts scans into parts, stratified by class; a group stays together.
 
@@ -50,9 +54,10 @@ def folds(
     pairs = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
     rarest, count = min(pairs.items(), key=lambda pair: pair[1])
     if count < parts:
+        called = class_names[rarest] if class_names else f"class {rarest}"
         raise InputError(
             f"{parts} parts need at least {parts} patients (or scans) of each class, "
-            f"got {count} of class {rarest}; give fewer folds, or a column split"
+            f"got {count} of {called}; give fewer folds, or a column split"
         )
     # One seed for all, so that the folds of different runs are the same.
     cutter = StratifiedGroupKFold(parts, shuffle=True, random_state=0)

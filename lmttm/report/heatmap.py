@@ -8,7 +8,7 @@ import numpy as np
 
 from lmttm.evaluation.explanation import Explanation
 from lmttm.report.sentences import unit_names
-from lmttm.report.style import BLUE, RED, colour_of, dash_of, short
+from lmttm.report.style import BLUE, RED, colour_of, dash_of, legible, short
 from lmttm.storage import whole_file
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def draw(
 
     num_steps = len(slabs)
     figure = Figure(figsize=(12, 8.6), layout="constrained")
-    figure.suptitle(f"{title}\n{_answer(found, class_names)}", fontsize=11)
+    figure.suptitle(legible(f"{title}\n{_answer(found, class_names)}"), fontsize=11)
     halves: Any = figure.subfigures(2, 1, height_ratios=(1.05, 1))
     above, below = halves
     shown = np.linspace(0, num_steps - 1, min(num_steps, 10)).round().astype(int)
@@ -68,7 +68,7 @@ def _running(panel: "Axes", found: Explanation[np.ndarray], class_names: Sequenc
             found.running[:, number],
             marker="o",
             ms=3,
-            label=short(name),
+            label=legible(short(name)),
             color=colour_of(number),
             linestyle=dash_of(number),
         )
@@ -103,7 +103,7 @@ def effect_plots(
     whole = found.probabilities[answer]
     _without(slabs, steps.tolist(), found.without_step[:, answer], whole)
     slabs.set_title(
-        f"probability of {short(class_names[answer])}\nif one slab is empty", fontsize=9
+        f"probability of {legible(short(class_names[answer]))}\nif one slab is empty", fontsize=9
     )
     _along_steps(slabs, len(steps))
     names = unit_names(len(found.without_unit))[:-1]
@@ -156,7 +156,8 @@ def draw_tokens(volume: np.ndarray, found: Explanation[np.ndarray], title: str) 
     columns = len(maps) // rows
     figure = Figure(figsize=(max(1.35 * columns + 1.6, 6), 1.5 * rows + 1.1), layout="constrained")
     figure.suptitle(
-        f"{title}\nattention of each read token; projection: the largest value along depth D",
+        f"{legible(title)}\n"
+        "attention of each read token; projection: the largest value along depth D",
         fontsize=9,
     )
     panels = figure.subplots(rows, columns, squeeze=False)
@@ -191,14 +192,14 @@ def animate(
         step = max((n for n, (first, _) in enumerate(slabs) if first <= place), default=0)
         figure = Figure(figsize=(6.4, 3.4), dpi=80, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        figure.suptitle(f"{title}\n{_answer(found, class_names)}", fontsize=9)
+        figure.suptitle(legible(f"{title}\n{_answer(found, class_names)}"), fontsize=9)
         left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
         image = overlay(left, volume, found.attention, place)
         figure.colorbar(image, ax=left, shrink=0.8).ax.tick_params(labelsize=7)
         left.set_title(f"slice {place + 1} of {len(volume)}, attention (1: largest)", fontsize=8)
         chances = found.running[step]
         order = np.argsort(-found.probabilities)[:6]
-        names = [short(class_names[number]) for number in order]
+        names = [legible(short(class_names[number])) for number in order]
         right.barh(names, chances[order], color=[colour_of(n) for n in order])
         right.set_xlim(0, 1)
         right.invert_yaxis()

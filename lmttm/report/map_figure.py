@@ -8,6 +8,7 @@ import numpy as np
 from lmttm.report.explain_page import HeatMap
 from lmttm.report.heatmap import overlay
 from lmttm.report.sheet import centre_of
+from lmttm.report.style import legible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +30,9 @@ def draw_maps(volume: np.ndarray, maps: Sequence[HeatMap], title: str) -> "Figur
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 2.9 * len(maps) + 0.6), layout="constrained")
-    figure.suptitle(f"{title}\nslices through the hottest place (no projection); D is depth")
+    figure.suptitle(
+        f"{legible(title)}\nslices through the hottest place (no projection); D is depth"
+    )
     rows = figure.subfigures(len(maps), 1, squeeze=False)
     for found, row in zip(maps, rows.flat, strict=True):
         row.suptitle(f"{found.title}; colours: {found.legend}", fontsize=9)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmttm.report.sheet import centre_of
-from lmttm.report.style import BLUE
+from lmttm.report.style import BLUE, legible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def draw(volumes: Mapping[str, NDArray[Any]]) -> "Figure":
     figure.suptitle("what the model sees: slices through the centre of mass; D is depth")
     rows = figure.subfigures(len(volumes), 1, squeeze=False)
     for (name, volume), row in zip(volumes.items(), rows.flat, strict=True):
-        row.suptitle(name if len(name) <= 90 else f"...{name[-87:]}", fontsize=9)
+        row.suptitle(legible(name if len(name) <= 90 else f"...{name[-87:]}"), fontsize=9)
         *slices, histogram = row.subplots(1, 4)
         centre = centre_of(volume)
         for axis, panel in enumerate(slices):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmttm.report.style import BLUE, ORANGE, colour_of, dash_of, short
+from lmttm.report.style import BLUE, ORANGE, colour_of, dash_of, legible, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,9 +42,9 @@ def scores(
 
     many = len(class_names) > 4  # so many that legends do not fit into the panels
     figure = Figure(figsize=(15 if many else 11, 9.4 if many else 9.8), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(legible(title))
     panels = figure.subplots(2, 2)
-    names = [short(name) for name in class_names]
+    names = [legible(short(name)) for name in class_names]
     # Of two classes the curves of the second tell all, as in MedMNIST's AUC.
     shown = [1] if len(names) == 2 else list(range(len(names)))
     predicted = probabilities.argmax(axis=1)

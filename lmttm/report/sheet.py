@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmttm.data.chosen import Arrays
-from lmttm.report.style import short
+from lmttm.report.style import legible, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +47,7 @@ def contact_sheet(
     probabilities: np.ndarray,
     class_names: Sequence[str],
     *,
+    volume_names: Sequence[str] = (),
     title: str = "",
 ) -> "Figure":
     """Draws three orthogonal slices of volumes, with label, prediction and probability.
@@ -57,6 +58,7 @@ def contact_sheet(
         labels: `(N)` integers.
         probabilities: `(N C)`.
         class_names: The C names.
+        volume_names: Of the N volumes, such as the paths of their scans; empty for their indices.
         title: Such as the run, the split and the number of volumes.
 
     Returns:
@@ -67,20 +69,26 @@ def contact_sheet(
 
     if not indices:
         figure = Figure(figsize=(6, 1.2))
-        figure.text(0.5, 0.5, f"{title}\nall volumes are classified correctly", ha="center")
+        figure.text(
+            0.5, 0.5, f"{legible(title)}\nall volumes are classified correctly", ha="center"
+        )
         return figure
     across = 2 if len(indices) > 1 else 1
     down = -(-len(indices) // across)
     figure = Figure(figsize=(6.4 * across, 2.75 * down + 0.5), layout="constrained")
-    figure.suptitle(f"{title}\nslices through the centre of mass (no projection); D is depth")
+    figure.suptitle(
+        f"{legible(title)}\nslices through the centre of mass (no projection); D is depth"
+    )
     sheets = figure.subfigures(down, across, squeeze=False)
     for index, sheet in zip(indices, sheets.flat, strict=False):
         panels = sheet.subplots(1, 3)
         predicted = probabilities[index].argmax()
         chance = probabilities[index, predicted]
         sheet.suptitle(
-            f"#{index}: label {short(class_names[labels[index]])}\n"
-            f"predicted {short(class_names[predicted])} (p = {chance:.2f})",
+            legible(
+                f"{_named(index, volume_names)}: label {short(class_names[labels[index]])}\n"
+                f"predicted {short(class_names[predicted])} (p = {chance:.2f})"
+            ),
             fontsize=9,
         )
         centre = centre_of(images[index])
@@ -91,3 +99,8 @@ def contact_sheet(
             panel.set_xticks([])
             panel.set_yticks([])
     return figure
+
+
+def _named(index: int, volume_names: Sequence[str]) -> str:
+    name = volume_names[index] if volume_names else f"#{index}"
+    return name if len(name) <= 40 else f"...{name[-37:]}"

@@ -28,6 +28,24 @@ def dash_of(number: int) -> str:
     return DASHES[number // len(COLOURS) % len(DASHES)]
 
 
+def legible(text: str) -> str:
+    """A text as it must be given to a picture to be seen as it is.
+
+    No dollar begins a formula, and a letter that the font of pictures lacks is escaped.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    known = get_font(findfont(FontProperties())).get_charmap()
+    letters = (
+        letter if ord(letter) in known or letter == "\n" else _escaped(letter) for letter in text
+    )
+    return "".join(letters).replace("$", r"\$")
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
+
+
 def short(name: str) -> str:
     """A name that fits beside a picture."""
     return name if len(name) <= 24 else name[:22] + "..."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmttm.config.kinds import METRICS
-from lmttm.report.style import BLUE, ORANGE, save
+from lmttm.report.style import BLUE, ORANGE, legible, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +74,7 @@ def _bars(
         plot.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.3 / len(labels) - 0.1))
     known = [value for seeds in values.values() for value in seeds] + [chance or 0.5]
     plot.set_xlim(max(0, min(known) - 0.05), 1)
-    plot.set_title(title, fontsize=10)
+    plot.set_title(legible(title), fontsize=10)
     plot.set_xlabel(f"{name} (bars: mean, lines: standard deviation, dots: runs)")
     plot.grid(axis="x", alpha=0.3)
     plot.set_axisbelow(True)
@@ -105,7 +105,7 @@ def _heat_map(
 
     size = (3.6 + 0.9 * len(across), 2.2 + 0.5 * len(down))
     figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(legible(title), fontsize=10)
     plot = figure.add_subplot()
     image = plot.imshow(means, cmap="cividis", aspect="auto")
     middle = (np.nanmin(means) + np.nanmax(means)) / 2 if np.isfinite(means).any() else 0

@@ -160,16 +160,12 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
     folder.mkdir(parents=True, exist_ok=True)
     labels, probabilities = scores.labels, scores.probabilities
     predictions = metrics.predict(probabilities).tolist()
-    csv = text.predictions_csv(
-        labels.tolist(),
-        predictions,
-        probabilities.tolist(),
-        class_names=scores.class_names if split.paths else (),
-        paths=[printable(path) for path in split.paths or ()],
-    )
+    paths = [printable(path) for path in split.paths or ()]
+    named: Any = {"class_names": scores.class_names if paths else (), "paths": paths}
+    csv = text.predictions_csv(labels.tolist(), predictions, probabilities.tolist(), **named)
     write_text(folder / "predictions.csv", csv)
     write_text(folder / "metrics.json", json.dumps(scores.metrics, indent=2) + "\n")
-    _write_beside(folder, scores)
+    _write_beside(folder, scores, named)
     wrong = sheet.most_wrong(labels, probabilities)
     names = scores.class_names
     title = f"{folder.parent.name}: {scores.metrics['dataset']}, {split.name} split, "
@@ -189,6 +185,7 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
             labels,
             probabilities,
             names,
+            volume_names=paths,
             title=f"{title}: most confidently wrong",
         ),
     }
@@ -200,7 +197,7 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
     return pictures["scores"]
 
 
-def _write_beside(folder: Path, scores: Scores) -> None:
+def _write_beside(folder: Path, scores: Scores, named: dict[str, Any]) -> None:
     """Writes what a temperature or a threshold gives; what they gave before goes."""
     for name in ("predictions-calibrated.csv", "metrics-calibrated.json", "threshold.json"):
         (folder / name).unlink(missing_ok=True)
@@ -210,7 +207,7 @@ def _write_beside(folder: Path, scores: Scores) -> None:
         found = scores.calibrated
         predictions = metrics.predict(found.probabilities).tolist()
         csv = text.predictions_csv(
-            scores.labels.tolist(), predictions, found.probabilities.tolist()
+            scores.labels.tolist(), predictions, found.probabilities.tolist(), **named
         )
         write_text(folder / "predictions-calibrated.csv", csv)
         content = json.dumps(found.metrics, indent=2) + "\n"

@@ -16,6 +16,7 @@ from lmttm.config.paths import as_path
 from lmttm.data.dataset import Split, prepare
 from lmttm.data.placement import prepared
 from lmttm.data.preparation import geometry_of, intensity_of
+from lmttm.data.scans import stem_of
 from lmttm.errors import InputError
 from lmttm.runs import card, export, pretrained, results
 from lmttm.runs.explainer import Explainer
@@ -25,6 +26,8 @@ from lmttm.runs.likeness import likeness_warnings, refuse_unlike
 from lmttm.runs.scoring import score_external, score_split
 from lmttm.runs.trained import Trained
 from lmttm.storage import printable
+
+_LONGEST_NAME = 150  # bytes
 
 CHECKED_VOLUMES = 32  # on which an export is compared with the model
 
@@ -139,7 +142,7 @@ class Run(Trained):
             warnings = likeness_warnings(self, scan.volume, scan.notes)
             refuse_unlike(self, printable(path), warnings)
             shown, place = explainer(scan.volume, warnings), scan.place
-            name = printable(Path(path).name.split(".")[0]) or "input"
+            name = _called(as_path(path))
             chosen = f"--input {printable(path)}"
         else:
             stored, label = _volume(self.dataset((split,)).splits[split], index or 0)
@@ -185,6 +188,16 @@ class Run(Trained):
         """
         member = self.only_member("saved")
         pretrained.save(as_path(folder), member, self.class_names, self.test_scores)
+
+
+def _called(path: Path) -> str:
+    """What the files about a scan are called: as it is, and as its folder is where one is given.
+
+    Bytes are counted, as a file's name takes 255 of them at most.
+    """
+    parts = [part for part in (path.parent.name, stem_of(path)) if part not in ("", "..")]
+    called = printable("-".join(parts)).replace("/", "-").encode()
+    return called[-_LONGEST_NAME:].decode(errors="ignore") or "input"
 
 
 def _volume(split: Split, index: int) -> tuple[torch.Tensor, int]:

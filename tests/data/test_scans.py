@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from lmttm.data.scans import read
+from lmttm.data.scans import read, stem_of
 from lmttm.errors import InputError
 from tests.scanned import (
     CUT,
@@ -40,6 +40,24 @@ def test_numpy_files_are_taken_as_they_are(name, tmp_path):
     scan = read(tmp_path / name)
     assert np.array_equal(scan.voxels, voxels)
     assert scan.spacing == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("a.nii.gz", "a"),
+        ("A.NII", "A"),
+        ("1.2.840.113.dcm", "1.2.840.113"),
+        ("1.2.840.113", "1.2.840.113"),
+        ("scan.v2.mha", "scan.v2"),
+        ("x.img.gz", "x"),
+    ],
+)
+def test_the_name_of_a_scan_ends_before_its_format(name, stem, tmp_path):
+    """Guards against every series with a UID for a name being called 1."""
+    assert stem_of(tmp_path / name) == stem
+    (tmp_path / "folder.nii").mkdir()
+    assert stem_of(tmp_path / "folder.nii") == "folder.nii"
 
 
 def test_every_bad_file_is_one_message_with_its_name_and_its_fault(tmp_path):

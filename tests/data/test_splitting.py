@@ -31,3 +31,5 @@ def test_too_few_patients_are_told():
     """Guards against three scans of one patient counted as three."""
     with pytest.raises(InputError, match=r"at least 5 patients .* got 2 of class 1"):
         folds([0] * 9 + [1] * 6, [f"p{i // 3}" for i in range(15)], 5)
+    with pytest.raises(InputError, match="got 2 of malignant; give fewer folds"):
+        draw_splits([0] * 9 + [1] * 6, [f"p{i // 3}" for i in range(15)], ("benign", "malignant"))

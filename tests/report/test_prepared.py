@@ -1,8 +1,15 @@
 """The picture of prepared scans."""
 
 import numpy as np
+import pytest
 
 from lmttm.report import prepared, style
+
+
+@pytest.mark.parametrize("name", ["$x_1$", r"$\frac$", "漢字", "a\\xff"])
+def test_any_name_can_be_drawn(name, tmp_path):
+    figure = prepared.draw({name: np.zeros((8, 9, 10), np.uint8)})
+    style.save(tmp_path / "a.png", figure)
 
 
 def test_a_row_for_each_scan_with_its_histogram(tmp_path):

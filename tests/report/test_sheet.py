@@ -26,6 +26,23 @@ def test_the_most_typical_volumes_are_right_and_of_every_class():
     assert sheet.most_typical(1 - labels, np.eye(2)[labels]) == []
 
 
+def sheet_titles(figure):
+    return [part.get_suptitle() for part in figure.subfigs]
+
+
+def test_volumes_are_called_by_their_scans():
+    """Guards against a picture that leaves the reader to count the rows of a table."""
+    images, chances = np.zeros((2, 4, 4, 4), np.uint8), np.array([[0.3, 0.7], [0.2, 0.8]])
+    names = ["p1/$a$ b.nii.gz", f"{'long/' * 9}scan.nii.gz"]
+    drawn = sheet.contact_sheet(
+        images, [0, 1], np.array([0, 0]), chances, NAMES, volume_names=names
+    )
+    one, two = sheet_titles(drawn)
+    assert one == "p1/\\$a\\$ b.nii.gz: label class 0\npredicted class 1 (p = 0.70)"
+    assert two.startswith("...")
+    assert "long/scan.nii.gz: label class 0" in two
+
+
 @pytest.mark.parametrize("chosen", [[], [2], [0, 2, 4]])
 def test_the_contact_sheet_shows_each_volume_through_its_centre(chosen):
     labels = np.array([0, 1, 0, 1, 0])
@@ -42,5 +59,7 @@ def test_the_contact_sheet_shows_each_volume_through_its_centre(chosen):
         cuts = [panel.get_xlabel() for panel in panels[3 * number : 3 * number + 3]]
         middle = (4, 4, 4) if index == 4 else (2, 5, 7)
         assert cuts == [f"{axis} = {c}" for axis, c in zip("DHW", middle, strict=True)]
+        if chosen:
+            assert sheet_titles(figure)[number].startswith(f"#{index}: label class {index % 2}\n")
         first = panels[3 * number].images[0].get_array()
         assert np.array_equal(first, images[index, middle[0]])

@@ -24,6 +24,20 @@ def test_a_picture_is_a_png(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
+def test_a_name_is_seen_as_it_is():
+    """Guards against `$x_1$` set as a formula, a stop at a faulty one, and boxes for letters."""
+    for name, seen in {
+        "Ünï $x_1$ <b>": "Ünï $x_1$ <b>",
+        r"$\frac$ a\$b": r"$\frac$ a\$b",
+        "漢字.nii\nsecond": "\\u6f22\\u5b57.nii\nsecond",
+    }.items():
+        figure = Figure()
+        text = figure.text(0, 0, style.legible(name))
+        style.to_png(figure)  # a letter without a glyph is a warning, and so an error
+        plain, is_formula = text._preprocess_math(text.get_text())
+        assert (plain, bool(is_formula)) == (seen, False)
+
+
 def test_long_names_are_cut():
     assert style.short("x" * 24) == "x" * 24
     assert style.short("x" * 25) == "x" * 22 + "..."

@@ -45,3 +45,24 @@ def test_explain_needs_one_volume(trained):
         run.explain()
     with pytest.raises(lmttm.InputError, match="--index must be from 0 to 19, got 20"):
         run.explain(index=20)
+
+
+def test_explanations_of_two_scans_are_two(trained, tmp_path):
+    """Guards against the explanation of a scan that takes the place of another patient's."""
+    run = lmttm.open_run(trained / "a")
+    names = {}
+    for place in (
+        "p1/t1.npy",
+        "p2/t1.npy",
+        "p2/1.2.840.npy",
+        f"{'漢' * 70}.npy",
+        "p2/$\\frac$.npy",
+    ):
+        path = tmp_path / place
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, np.random.default_rng(len(names)).integers(0, 255, (28, 28, 28), np.uint8))
+        found = run.explain(path)
+        assert all(file.is_file() for file in found.files)
+        names[place] = found.files[0].name
+    assert len(set(names.values())) == len(names)
+    assert names["p1/t1.npy"] == "p1-t1.html"

@@ -108,7 +108,7 @@ def test_a_box_goes_all_the_way(scans, tmp_path, capsys):
     assert predict.main([str(folder)]) == 0
     assert "volumes of 8 x 24 x 16 voxels" in (folder / "test" / "report.html").read_text()
     assert tool("explain").main([str(folder), "--input", str(scans / "02.nii.gz")]) == 0
-    heat = nibabel.load(folder / "explain" / "02-heat.nii.gz")
+    heat = nibabel.load(folder / "explain" / f"{scans.name}-02-heat.nii.gz")
     assert heat.shape == (24, 26, 10)
     np.testing.assert_allclose(heat.affine, AFFINE, atol=1e-5)
     assert 0.3 < heat.get_fdata().max() <= 1  # its hottest place may lie between voxels
