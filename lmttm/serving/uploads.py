@@ -54,7 +54,7 @@ def unpack(archive: Path, folder: Path, *, largest: int = LARGEST_UNPACKED) -> N
     """
     try:
         with zipfile.ZipFile(archive) as content:
-            members = [member for member in content.infolist() if not member.is_dir()]
+            members = [member for member in content.infolist() if not _is_beside(member)]
             if len(members) > MOST_FILES:
                 raise InputError(f"the zip must hold at most {MOST_FILES} files")
             if sum(member.file_size for member in members) > largest:
@@ -72,6 +72,13 @@ def unpack(archive: Path, folder: Path, *, largest: int = LARGEST_UNPACKED) -> N
         raise
     except Exception:  # a damaged or hostile file may raise anything
         raise InputError("the zip cannot be unpacked") from None
+
+
+def _is_beside(member: zipfile.ZipInfo) -> bool:
+    """Whether an entry is a folder, or hidden, as those are which macOS adds to each file."""
+    parts = member.filename.replace("\\", "/").split("/")
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
+    return member.is_dir() or hidden
 
 
 def _check(member: zipfile.ZipInfo) -> None:

@@ -112,3 +112,12 @@ def test_too_many_files_are_refused(tmp_path, monkeypatch):
     archive = zipped(tmp_path / "a.zip", {str(number): b"" for number in range(4)})
     with pytest.raises(InputError, match="at most 3 files"):
         unpacked(tmp_path, archive)
+
+
+def test_what_macos_adds_to_a_zip_is_no_slice(tmp_path):
+    """Guards against a damaged slice for each slice: `._1.dcm` is no DICOM, whatever its ending."""
+    members = {"a/1.dcm": b"one", "__MACOSX/a/._1.dcm": b"\0\5\x16\7", "a/.DS_Store": b"x"}
+    found = unpacked(tmp_path, zipped(tmp_path / "a.zip", members))
+    assert list(found.values()) == [b"one"]
+    with pytest.raises(InputError, match="leads outside"):
+        uploads.unpack(zipped(tmp_path / "b.zip", {"../.a": b"x", "../a": b"y"}), tmp_path)

@@ -38,7 +38,7 @@ async function show(found, name) {
     const file = Uint8Array.from(atob(found.heat), (letter) => letter.charCodeAt(0));
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([file], { type: "application/gzip" }));
-    link.download = `${name.split(".")[0]}-heat.nii.gz`;
+    link.download = `${name.replace(/(\.(nii|npy|npz|zip|dcm|dicom|ima))?(\.gz)?$/i, "")}-heat.nii.gz`;
     link.className = "button";
     link.textContent = "Download the heat map (NIfTI)";
     ANSWER.insertBefore(link, part);
