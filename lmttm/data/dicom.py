@@ -30,8 +30,9 @@ def read_dicom(paths: Sequence[Path], name: str) -> Scan:
             damaged; the text names it.
     """
     headers = [header for path in paths if (header := header_of(path)) is not None]
-    others = set(paths) - {header.path for header in headers}
-    if headers and (damaged := sorted(filter(is_damaged, others))):
+    slices = [header.path for header in headers]
+    others = sorted(set(paths) - set(slices))
+    if headers and (damaged := [path for path in others if is_damaged(path, slices)]):
         raise InputError(f"{name} has a damaged slice, which cannot be read: {damaged[0].name}")
     if not headers:
         raise InputError(f"{name} holds no scan: no DICOM slices, and no file of another format")

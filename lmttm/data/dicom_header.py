@@ -1,6 +1,7 @@
 """What DICOM files say about their images, without their pixels."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,16 +76,26 @@ def _without_pixels(path: Path) -> Any:
             return None
 
 
-def is_damaged(path: Path) -> bool:
-    """Whether a file that holds no image should: it is empty, cut short or overwritten."""
+def is_damaged(path: Path, beside: Sequence[Path] = ()) -> bool:
+    """Whether a file that holds no image should: it is empty, cut short or overwritten.
+
+    Args:
+        path: The file.
+        beside: Slices of its folder; an empty file whose name ends as theirs do was one.
+    """
     called_so = path.suffix.lower() in SUFFIXES
     if not path.stat().st_size:
-        return called_so or not path.suffix
+        return called_so or _ending(path) in map(_ending, beside)
     content = _without_pixels(path)
     if content is None:
         return called_so
     kind = content.get("SOPClassUID") or content.file_meta.get("MediaStorageSOPClassUID")
     return called_so if kind is None else "Image Storage" in kind.name
+
+
+def _ending(path: Path) -> str:
+    """The ending of a name; that of a UID, such as .113, is none."""
+    return path.suffix.lower() if path.suffix[1:].isalpha() else ""
 
 
 def of_frame(content: Any, frame: int, sequence: str, tag: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lmttm.data import arrays, dicom, itk, nifti
-from lmttm.data.dicom_header import SUFFIXES, Header, header_of
+from lmttm.data.dicom_header import SUFFIXES, Header, header_of, is_damaged
 from lmttm.data.scan import Scan, slabs
 from lmttm.errors import InputError, one_line
 
@@ -107,6 +107,7 @@ def find_scans(path: Path) -> list[Path]:
         return [path]
     found: list[Path] = []
     slices: list[Header] = []
+    damaged: list[Path] = []
     for file in files_in(path):
         name = file.name.lower()
         if any(name.endswith(end) and _has_header(file, end, to) for end, to in _HEADERS.items()):
@@ -115,14 +116,18 @@ def find_scans(path: Path) -> list[Path]:
             found.append(file)
         elif (header := header_of(file)) is not None:
             slices.append(header)
+        elif is_damaged(file):
+            damaged.append(file)
     if not found and len({header.text("SeriesInstanceUID") for header in slices}) < 2:
         return [path]
-    for folder in {header.path.parent for header in slices}:
+    folders = {header.path.parent for header in slices}
+    for folder in folders:
         here = [header for header in slices if header.path.parent == folder]
         if all(header.num_frames > 1 for header in here):
             found += [header.path for header in here]
-        elif folder != path or not found:
+        else:
             found.append(folder)
+    found += [file for file in damaged if file.parent not in folders]  # for `read` to refuse
     return sorted(found) or [path]
 
 

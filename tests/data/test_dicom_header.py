@@ -51,10 +51,11 @@ def test_a_damaged_slice_is_named(damage, tmp_path):
         read(folder)
 
 
-def test_an_empty_slice_without_an_ending_is_named(tmp_path):
+@pytest.mark.parametrize("name", ["IM{}", "MR.1.2.840.{}"])
+def test_an_empty_slice_without_an_ending_is_named(name, tmp_path):
     folder = write_dicom(tmp_path / "series")
     for number, path in enumerate(sorted(folder.iterdir())):
-        path.rename(folder / f"IM{number}")
+        path.rename(folder / name.format(number))
     path = _lowest(folder)
     path.write_bytes(b"")
     with pytest.raises(InputError, match=f"series has a damaged slice, .*: {path.name}"):
@@ -75,6 +76,7 @@ def test_what_lies_beside_slices_is_not_damaged(tmp_path):
     (folder / "VERSION").write_text("1\n")
     (folder / "a.png").write_bytes(b"\x89PNG")
     (folder / "a.xml").write_bytes(b"")
+    (folder / "DONE").write_bytes(b"")
     (folder / ".001.dcm").write_bytes(b"")
     assert np.array_equal(read(folder).voxels, plain)
     assert not is_damaged(folder / "report.dcm")

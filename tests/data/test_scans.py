@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from lmttm.data.scans import read, stem_of
+from lmttm.data.scans import find_scans, read, stem_of
 from lmttm.errors import InputError
 from tests.scanned import (
     CUT,
@@ -15,6 +15,7 @@ from tests.scanned import (
     sampled,
     to_cube,
     write_dicom,
+    write_nifti,
 )
 
 
@@ -40,6 +41,23 @@ def test_numpy_files_are_taken_as_they_are(name, tmp_path):
     scan = read(tmp_path / name)
     assert np.array_equal(scan.voxels, voxels)
     assert scan.spacing == (1.0, 1.0, 1.0)
+
+
+def test_every_scan_of_a_folder_is_found_once(tmp_path):
+    """Guards against slices that lie beside a NIfTI file being left out, without a word."""
+    series = write_dicom(tmp_path / "flat", spacing=(6.0, 6.0, 6.0))
+    assert find_scans(tmp_path) == [tmp_path]
+    one = write_nifti(series / "a.nii.gz", np.zeros((5, 5, 5)))
+    assert find_scans(tmp_path) == [series, one]
+    assert find_scans(series) == [series, one]
+    assert read(series).voxels.shape == (10, 10, 10)
+    two = write_dicom(tmp_path / "other" / "deep", spacing=(6.0, 6.0, 6.0))
+    (tmp_path / "other" / "broken.dcm").write_bytes(b"none")
+    (tmp_path / "other" / "notes.txt").write_bytes(b"")
+    broken = tmp_path / "other" / "broken.dcm"
+    assert find_scans(tmp_path) == [series, one, broken, two]
+    with pytest.raises(InputError, match=r"broken.dcm is not a NIfTI"):
+        read(broken)
 
 
 @pytest.mark.parametrize(
