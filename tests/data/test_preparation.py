@@ -5,6 +5,7 @@ import itertools
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 
 from lmttm.config.files import load_config
 from lmttm.data.preparation import (
@@ -139,6 +140,45 @@ def test_one_ct_in_two_formats_gives_identical_bytes(config, spacing, tmp_path):
     nibabel.save(nibabel.Nifti1Image(hu * np.float32(1.0001), affine), tmp_path / "float.nii")
     third = load_volume(tmp_path / "float.nii", config)
     assert abs(third.astype(int) - one).max() <= 1
+
+
+def _in_every_format(folder, hu, affine, spacing):
+    """One CT: of other formats, types, byte orders and offsets of storage."""
+    write_volume(folder / "dicom", hu, affine, spacing, "CT", 1, -1024)
+    write_volume(folder / "flat", hu, affine, spacing, "CT", 1, 0)
+    plain = nibabel.Nifti1Image(hu, affine)
+    nibabel.save(plain, folder / "a.nii.gz")
+    image = SimpleITK.ReadImage(str(folder / "a.nii.gz"))
+    for name in ("a.nrrd", "a.mha", "a.mhd"):
+        SimpleITK.WriteImage(image, str(folder / name), True)
+    SimpleITK.WriteImage(SimpleITK.Cast(image, SimpleITK.sitkFloat64), str(folder / "f.nrrd"))
+    big = nibabel.Nifti1Image(hu.astype(">i2"), affine, nibabel.Nifti1Header(endianness=">"))
+    nibabel.save(big, folder / "big.nii")
+    nibabel.save(nibabel.Nifti2Image(hu.astype(np.int32), affine), folder / "two.nii")
+    nibabel.save(nibabel.Nifti1Pair(hu.astype(np.float32), affine), folder / "pair.hdr")
+    turned = nibabel.as_closest_canonical(plain)
+    nibabel.save(turned, folder / "turned.nii")
+    names = ("dicom", "flat", "a.nrrd", "a.mha", "a.mhd", "f.nrrd", "big.nii", "two.nii")
+    return [folder / name for name in (*names, "pair.hdr", "turned.nii", "a.nii.gz")]
+
+
+@pytest.mark.parametrize("kind", ["hu", "percentiles", "each", "table"])
+def test_one_scan_in_every_format_gives_identical_bytes(kind, tmp_path):
+    """Guards against a window or a grid that follows the format, also where padding is cut."""
+    affine, shape = grid("LPS", (0.7, 0.7, 1.25))
+    hu = (np.rint(2 * sampled(affine, shape)) - 1000).astype(np.int16)
+    hu[:3] = -3024 if kind == "hu" else -1000
+    config = {
+        "hu": HU,
+        "percentiles": settled("volume.intensity=percentiles", "volume.window=-990,700"),
+        "each": settled("volume.axes=zyx"),
+        "table": settled("volume.window=-100,300", "volume.extent=40", "volume.centre=20,25,30"),
+    }[kind]
+    first, *others = _in_every_format(tmp_path, hu, affine, (0.7, 0.7, 1.25))
+    wanted = load_volume(first, config)
+    assert wanted.std() > 10
+    for path in others:
+        assert np.array_equal(load_volume(path, config), wanted), path.name
 
 
 @pytest.mark.parametrize("padding", [-2000, -3024, np.nan])
