@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lmttm.data.integrity import to_the_end
+from lmttm.data.integrity import check_gzip, to_the_end
 from lmttm.data.scan import LARGEST, Scan, oriented, rescaled
 from lmttm.errors import InputError
 
@@ -43,6 +43,8 @@ def read_nifti(path: Path) -> Scan:
                 to_the_end(opener)
     else:
         voxels = np.asanyarray(proxy)
+        if str(getattr(proxy, "file_like", "")).lower().endswith("gz"):
+            check_gzip(Path(proxy.file_like))
     behind = tuple(range(3, voxels.ndim))
     return oriented(voxels.squeeze(behind), image.affine, tuple(notes))
 

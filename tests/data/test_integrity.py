@@ -1,5 +1,9 @@
 """Damaged files: each is refused, and none gives other voxels without a word."""
 
+import gzip
+import shutil
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
@@ -28,6 +32,19 @@ def written(folder, name, compressed):
         SimpleITK.WriteImage(SimpleITK.GetImageFromArray(VOXELS), str(path), compressed)
     pairs = {".zraw": ".mhd", ".raw": ".mhd"}
     return path, next((path.with_suffix(s) for s in pairs if path.with_suffix(s).is_file()), path)
+
+
+def test_a_changed_byte_of_a_compressed_afni_file_is_refused(tmp_path):
+    shipped = Path(nibabel.__file__).parent / "tests/data/scaled+tlrc.BRIK"
+    shutil.copy(shipped.with_suffix(".HEAD"), tmp_path)
+    head, file = tmp_path / "scaled+tlrc.HEAD", tmp_path / f"{shipped.name}.gz"
+    file.write_bytes(gzip.compress(shipped.read_bytes()))
+    read(head)
+    changed = bytearray(file.read_bytes())
+    changed[-6] ^= 0x55  # of the checksum
+    file.write_bytes(changed)
+    with pytest.raises(InputError, match=r"scaled\+tlrc.HEAD cannot be read"):
+        read(head)
 
 
 @pytest.mark.parametrize("name", COMPRESSED)
