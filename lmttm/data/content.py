@@ -24,6 +24,7 @@ _GAP = 0.25  # least distance of padding from the values, in ranges of these
 _MOST_PADDINGS = 4  # different values that stand for padding in one scan
 _AIR = (-1100.0, -600.0)  # where the least value of a CT lies, in HU
 _LUNG_TO_FAT = (-600.0, -200.0)  # HU that few voxels of a CT have
+_MOST_LABELS = 15
 _ROUNDING = 1e-5  # what a slope in single precision adds to 1 or to 255, as a share
 _LARGEST = 1e30  # beyond it single precision cannot compute
 
@@ -37,6 +38,7 @@ class Content:
         high: Largest value.
         two_valued: Whether it has at most two different values.
         is_hounsfield: Whether the values run from air to above water.
+        is_labels: Whether the values are whole numbers from 0 to 15, as those of a label map.
         levels: Its percentiles 0, 0.1, ... 100 in the region that the model sees.
         padding: Values that stand for "nothing was measured here".
         holes: Whether there is padding, or voxels that are not finite.
@@ -46,6 +48,7 @@ class Content:
     high: float
     two_valued: bool
     is_hounsfield: bool = False
+    is_labels: bool = False
     levels: tuple[float, ...] = ()
     padding: tuple[float, ...] = ()
     holes: bool = False
@@ -100,8 +103,15 @@ def content_of(voxels: NDArray[Any], name: str) -> Content:
         two = _all_in(voxels, (low, high, *padding))
     if max(abs(low), abs(high)) > _LARGEST:
         raise InputError(f"{name} holds values from {low:g} to {high:g}, which are no intensities")
-    hounsfield = _is_hounsfield(seen, low, high)
-    return Content(low, high, two, hounsfield, padding=padding, holes=holes or bool(padding))
+    return Content(
+        low,
+        high,
+        two,
+        is_hounsfield=_is_hounsfield(seen, low, high),
+        is_labels=low >= 0 and high <= _MOST_LABELS and bool((seen == np.floor(seen)).all()),
+        padding=padding,
+        holes=holes or bool(padding),
+    )
 
 
 def _is_finite(slab: NDArray[Any]) -> bool:
@@ -197,7 +207,8 @@ def decide(contents: Sequence[Content]) -> tuple[str, tuple[float, float]]:
         contents: Of each training scan, with its `levels`.
 
     Returns:
-        `masks`, `bytes`, `hu` or `percentiles`, and the values that become 0 and 255.
+        `masks`, `bytes`, `window` (of label maps), `hu` or `percentiles`, and the values that
+        become 0 and 255.
     """
     if all(content.two_valued for content in contents):
         return "masks", (0.0, 1.0)
@@ -205,6 +216,8 @@ def decide(contents: Sequence[Content]) -> tuple[str, tuple[float, float]]:
         highest = max(content.high for content in contents)
         if highest <= 1 + _ROUNDING or highest > 127:
             return "bytes", (0.0, 255.0)
+    if all(content.is_labels for content in contents):  # rare labels are no extremes
+        return "window", (0.0, max(content.high for content in contents))
     if np.median([content.is_hounsfield for content in contents]) >= 0.5:
         return "hu", HU_WINDOW
     return "percentiles", percentile_window([content.levels for content in contents])

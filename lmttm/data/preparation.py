@@ -233,6 +233,8 @@ def _window(content: Content, intensity: Intensity) -> tuple[tuple[float, float]
 
 def _own_window(content: Content) -> tuple[float, float]:
     """A window for a scan that has to speak for itself."""
+    if content.is_labels and content.high > 1:
+        return (0.0, content.high)
     if content.is_hounsfield and not content.byte_window:
         return HU_WINDOW
     return content.byte_window or percentile_window([content.levels])

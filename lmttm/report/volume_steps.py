@@ -23,7 +23,7 @@ _INTENSITIES = {
 _WINDOWS = {
     "hu": "Hounsfield units",
     "percentiles": "percentiles 0.5 and 99.5 of the whole training split",
-    "window": "as configured",
+    "window": "as configured, or the range of label maps",
 }
 
 

@@ -137,11 +137,24 @@ def test_a_slope_in_single_precision_leaves_bytes_what_they_are(scale):
 
 def test_a_lesion_in_nothing_gets_a_window():
     """Guards against a window without a width, which no checkpoint can be opened with."""
-    for kind, labels in ((np.uint8, (1, 2)), (np.float32, (9000, 30000)), (np.int16, (300, 301))):
+    for kind, labels in ((np.uint8, (40, 90)), (np.float32, (9e3, 3e4)), (np.int16, (300, 301))):
         voxels = np.zeros((40, 40, 40), kind)
         voxels[19:21, 19:21, 19], voxels[19:21, 19:21, 20] = labels
         assert judged(voxels, voxels) == ("percentiles", (0, labels[1]))
         VolumeConfig(intensity="percentiles", window=list(judged(voxels)[1]))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
+def test_a_rare_label_stays_a_label_of_its_own(kind):
+    """Guards against a label map whose smallest lesion is clipped to the organ around it."""
+    voxels = np.zeros((40, 40, 40), kind)
+    voxels[5:30], voxels[10:20, 10:20, 10:20], voxels[15, 15, 15] = 1, 2, 3
+    organ = np.minimum(voxels, 2)
+    assert judged(voxels, organ, (organ > 0).astype(kind)) == ("window", (0, 3))
+    VolumeConfig(intensity="window", window=[0.0, 3.0])
+    assert judged(voxels + kind(200), voxels)[0] == "bytes"
+    assert judged(voxels * 40.0, voxels)[0] == "percentiles"
+    assert judged(voxels + 0.5, voxels)[0] == "percentiles"
 
 
 def test_noise_below_air_leaves_a_ct_what_it_is():
