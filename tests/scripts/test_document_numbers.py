@@ -37,8 +37,8 @@ def value(row, key):
     return row["validation"]["val_auc"] if key == "validation" else row[key]
 
 
-def shown(found, key):
-    values = [value(row, key) for row in found]
+def shown(found, key, plain=False):
+    values = [row[key] if plain else value(row, key) for row in found]
     if len(values) == 1:
         return f"{values[0]:.3f}"
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
@@ -137,6 +137,24 @@ def test_the_recipe_on_vesselmnist3d():
     assert shown_difference in " ".join(table.split())
     acc, auc = (np.mean([value(row, key) for row in found]) for key in ("acc", "auc"))
     assert f"short by {0.955 - acc:.3f} and {0.970 - auc:.3f}" in table
+
+
+def test_scores_at_the_threshold_from_validation():
+    table = ACCURACY.split("## The other data sets")[1]
+    columns = []
+    for row in ("vesselmnist3d", "vesselmnist3d_ttm"):
+        lines = (RESULTS / row / "thresholds.jsonl").read_text().splitlines()
+        seeds = [json.loads(line) for line in lines]
+        assert [found["seed"] for found in seeds] == list(range(5))
+        for found in seeds:
+            found["balanced ACC"] = (found["sensitivity"] + found["specificity"]) / 2
+        columns.append(seeds)
+    names = {"threshold": "threshold", "balanced ACC at it": "balanced ACC"}
+    names |= {f"{name} at it": name for name in ("sensitivity", "specificity")}
+    for name, key in names.items():
+        assert cells(table, name) == [shown(seeds, key, plain=True) for seeds in columns], name
+    for key in ("sensitivity", "specificity"):
+        assert shown(columns[0], key, plain=True) in README
 
 
 def test_other_networks_side_by_side():
