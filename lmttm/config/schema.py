@@ -81,6 +81,10 @@ class ModelConfig(_Section):
     border: Literal["crop", "pad"] = Field(
         "crop", description="voxels behind the last whole patch: left out, or padded"
     )
+    stem: Annotated[int, Field(ge=0, le=256)] = Field(
+        0,
+        description="channels of two convolutions at full resolution before the tokenizer; 0: none",
+    )
     resnet_pretrained: bool = Field(
         False, description="ImageNet weights for the tokenizer resnet18"
     )

@@ -21,6 +21,7 @@ from lmttm.model.machine import LMTTM
 from lmttm.model.memory import InitialMemory, neighbours
 from lmttm.model.read import NeighbourMarks, TriTemporalRead
 from lmttm.model.resnet3d import ResNet3D
+from lmttm.model.stem import Stem, StemmedTokenizer
 from lmttm.model.summarizers import Summarizer
 from lmttm.model.tokenizer import ResNetTokenizer, Tokenizer
 
@@ -126,10 +127,10 @@ def _machine(config: Config) -> LMTTM:
         num_classes=model.out_class_num,
         fast=config.fast,
     )
-    keep = None
-    if model.resnet_pretrained and isinstance(tokenizer, ResNetTokenizer):
-        keep = tokenizer.backbone
-    _initialise(machine, keep)
+    kept: list[nn.Module] = []
+    if model.resnet_pretrained:
+        kept = [net.backbone for net in tokenizer.modules() if isinstance(net, ResNetTokenizer)]
+    _initialise(machine, kept)
     return machine
 
 
@@ -142,16 +143,21 @@ def _input_shape(config: Config) -> tuple[int, int, int, int]:
 
 def _tokenizer(config: Config) -> Tokenizer:
     model = config.model
+    channels = _input_shape(config)[0]
     tokenizer: Tokenizer = make(
         kinds.TOKENIZERS[model.preprocess_mode],
-        in_channels=_input_shape(config)[0],
+        in_channels=model.stem or channels,
         dim=model.dim,
         patch_size=model.patch,
         stride=model.stride,
         border=model.border,
         pretrained=model.resnet_pretrained,
     )
-    return tokenizer
+    if not model.stem:
+        return tokenizer
+    return StemmedTokenizer(
+        stem=Stem(in_channels=channels, channels=model.stem), tokenizer=tokenizer
+    )
 
 
 def _noise(model: ModelConfig) -> Callable[[Tensor], Tensor] | None:
@@ -204,11 +210,11 @@ def _write(model: ModelConfig, **shape: int) -> nn.Module | None:
     return write
 
 
-def _initialise(machine: LMTTM, keep: nn.Module | None) -> None:
+def _initialise(machine: LMTTM, kept: list[nn.Module]) -> None:
     """Xavier-uniform weights and zero biases, as published, but for pretrained weights."""
-    kept = set(keep.modules()) if keep else set()
+    pretrained = {part for net in kept for part in net.modules()}
     for module in machine.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d) and module not in kept:
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d) and module not in pretrained:
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -68,6 +68,7 @@ VARIANTS = [
     ),
     "model.num_blocks=8 model.memory_tokens_size=16",  # steps that do not write all units
     "model.drop_path=0.2",
+    "model.stem=2",
 ]
 TRAININGS = [
     *one_by_one(

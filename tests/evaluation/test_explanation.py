@@ -80,6 +80,7 @@ def test_with_other_weights_the_map_is_another(trained):
         ["model.preprocess_mode=resnet18"],
         ["model.preprocess_mode=3dBN", "model.patch_size=6", "model.border=pad"],
         ["model.patch_size=6", "model.patch_stride=4"],
+        ["distance=on", "model.stem=2", "model.border=pad"],
         ["dataset_name=mine/", "size=[12,28,20]", "model.patch_size=[3,7,4]"],
         ["dataset_name=mine/", "size=[9,28,20]", "model.preprocess_mode=resnet18"],
         ["distance=on", "model.pool=attention", "model.out_class_num=3"],

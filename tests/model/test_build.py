@@ -100,6 +100,24 @@ def test_every_combination_trains(tokenizer, memory, mdu, kind, layers, start):
         torch.testing.assert_close(model(volumes), alone, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("border", ["crop", "pad"])
+def test_a_stem_serves_every_tokenizer(tokenizer, border):
+    """Guards against a stem that mixes volumes, or that a tokenizer leaves out."""
+    stem = ["model.stem=3", f"model.preprocess_mode={tokenizer}", f"model.border={border}"]
+    config = load_config("demo.json", [*TINY, *stem, "distance=on", "model.patch_size=5"])
+    torch.manual_seed(0)
+    model = build_model(config)
+    volumes, _ = check_training_step(model, config)
+    model.eval()
+    with torch.no_grad():
+        alone = torch.cat([model(volumes[i : i + 1]) for i in range(2)])
+        torch.testing.assert_close(model(volumes), alone, rtol=0, atol=1e-5)
+        plain = build_model(config.model_copy(update={"fast": False})).eval()
+        plain.load_state_dict(model.state_dict())
+        torch.testing.assert_close(model(volumes), plain(volumes), rtol=0, atol=1e-5)
+
+
 def test_published_size():
     """The base configuration has the published number of parameters."""
     model = build_model(Config())
@@ -135,18 +153,23 @@ def imagenet(monkeypatch):
     return net
 
 
-def test_pretrained_weights_stay(imagenet):
+@pytest.mark.parametrize("stem", [0, 2])
+def test_pretrained_weights_stay(imagenet, stem):
     """Guards against pretrained weights that the initialisation overwrites."""
     before = {name: value.clone() for name, value in imagenet.state_dict().items()}
-    model = tiny_model("model.preprocess_mode=resnet18", "model.resnet_pretrained=true")
-    backbone = model.tokenizer.backbone
-    assert torch.equal(backbone[0].weight, before["conv1.weight"].sum(dim=1, keepdim=True))
+    resnet = ["model.preprocess_mode=resnet18", "model.resnet_pretrained=true"]
+    model = tiny_model(*resnet, f"model.stem={stem}")
+    backbone = (model.tokenizer.tokenizer if stem else model.tokenizer).backbone
+    summed = before["conv1.weight"].sum(dim=1, keepdim=True)
+    expected = summed.repeat(1, stem, 1, 1) / stem if stem else summed
+    assert torch.equal(backbone[0].weight, expected)
     for number, name in ((1, "bn1"), (4, "layer1"), (5, "layer2")):
         for key, value in backbone[number].state_dict().items():
             assert torch.equal(value, before[f"{name}.{key}"]), f"{name}.{key}"
     # What is new is initialised as elsewhere.
-    assert not model.tokenizer.project.bias.any()
-    assert model.tokenizer.project.weight.abs().max() <= (6 / (128 + 16)) ** 0.5
+    project = (model.tokenizer.tokenizer if stem else model.tokenizer).project
+    assert not project.bias.any()
+    assert project.weight.abs().max() <= (6 / (128 + 16)) ** 0.5
 
 
 def test_weights_that_are_not_pretrained_are_initialised(imagenet):
@@ -177,7 +200,7 @@ CHANGES = [
     *("read_use_positional_embedding=false", "write_use_positional_embedding=false"),
     *("load_memory_add_noise=false", "load_memory_add_noise_mode=gamma", "num_heads=4"),
     *("mlp_ratio=2", "depth=4", "share_layers=false", "norm=pre", "mark_neighbours=true"),
-    *("drop_path=0.1", "pool=attention"),
+    *("drop_path=0.1", "pool=attention", "stem=2"),
 ]
 
 
