@@ -300,6 +300,9 @@ class Config(_Section):
     test_flips: bool = Field(
         False, description="predictions are averaged over the flips of augment.flip_axes"
     )
+    test_turns: bool = Field(
+        False, description="predictions are averaged over the turns of augment.turn_planes"
+    )
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
         "auto", description="auto, cpu, cuda, cuda:N or mps"
     )
@@ -335,6 +338,12 @@ class Config(_Section):
     def shape(self) -> Shape:
         """Voxels of a volume along D, H, W."""
         return three(self.size)
+
+    @property
+    def averaged_views(self) -> str:
+        """What predictions are averaged over, such as `mirrored and turned`; empty: nothing."""
+        views = {"mirrored": self.test_flips, "turned": self.test_turns}
+        return " and ".join(word for word, averaged in views.items() if averaged)
 
     @property
     def run_dir(self) -> Path:

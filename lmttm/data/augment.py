@@ -1,6 +1,5 @@
 """Random changes of a whole training batch, on the device where it lies."""
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -158,12 +157,6 @@ class Augment:
         partner = torch.randperm(len(volumes), device=volumes.device)
         share = _beta(self.mixup)
         return share * volumes + (1 - share) * volumes[partner], (partner, share)
-
-
-def all_flips(axes: Sequence[str]) -> list[tuple[int, ...]]:
-    """Every set of the axes (D, H, W), as axes of a batch `(b c D H W)`; first the empty one."""
-    dims = [_AXES[axis] for axis in axes]
-    return [s for n in range(len(dims) + 1) for s in itertools.combinations(dims, n)]
 
 
 def _each(volumes: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from lmttm.data.dataset import Split
 from lmttm.data.feed import feed
+from lmttm.data.views import View
 
 
 @torch.no_grad()
@@ -16,7 +17,7 @@ def evaluate(
     split: Split,
     *,
     batch_size: int,
-    flips: Sequence[Sequence[int]] = ((),),
+    views: Sequence[View] = (View(),),
     progress: bool = False,
 ) -> Tensor:
     """Classifies a whole split in file order, in fp32.
@@ -25,8 +26,7 @@ def evaluate(
         model: Volumes -> logits.
         split: The split, on the model's device or on the host.
         batch_size: Volumes at a time; without influence on the result.
-        flips: Sets of axes of a batch `(b c D H W)`; the logits are averaged over the
-            volumes mirrored along each set. See `lmttm.data.augment.all_flips`.
+        views: The logits are averaged over these views of each volume.
         progress: Whether a progress bar is shown.
 
     Returns:
@@ -45,5 +45,5 @@ def evaluate(
         dynamic_ncols=True,
         disable=not progress,
     ):
-        logits.append(torch.stack([model(volumes.flip(tuple(axes))) for axes in flips]).mean(dim=0))
+        logits.append(torch.stack([model(view.of(volumes)) for view in views]).mean(dim=0))
     return torch.cat(logits).float().cpu()

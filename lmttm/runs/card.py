@@ -27,7 +27,6 @@ def preprocessing(checkpoint: Checkpoint, class_names: tuple[str, ...]) -> dict[
             "signed Euclidean distance to the surface of the mask (bytes of at least 128), "
             f"positive inside, in voxels / {max(config.shape)}; 0 where there is no surface"
         )
-    flips = config.augment.flip_axes if config.test_flips else []
     return {
         "input": "volumes",
         "shape": ["batch", len(channels), *config.shape],
@@ -38,7 +37,8 @@ def preprocessing(checkpoint: Checkpoint, class_names: tuple[str, ...]) -> dict[
         "channels": channels,
         "output": "logits; softmax gives one probability for each class",
         "classes": list(class_names),
-        "flips_averaged_by_predict": flips,
+        "flips_averaged_by_predict": config.augment.flip_axes if config.test_flips else [],
+        "turns_averaged_by_predict": config.augment.turn_planes if config.test_turns else [],
     }
 
 

@@ -20,9 +20,9 @@ from lmttm.model.trace import Classifier
 from lmttm.report.explain_page import ExplainedVolume, HeatMap
 from lmttm.runs.checkpoint import Checkpoint
 
-_FLIPS = (
+_VIEWS = (
     "This explains the answer for the volume as it is; predict.py averages it with those for "
-    "mirrored copies, so its probability may differ."
+    "{} copies, so its probability may differ."
 )
 
 
@@ -66,6 +66,7 @@ class Explainer:
         with torch.no_grad():
             if not self.model(inputs).isfinite().all():
                 raise InputError("the weights of the run give outputs that are not finite")
+        views = self.config.averaged_views
         found: Explanation[np.ndarray] | Saliency
         if isinstance(self.model, LMTTM) and isinstance(self.random, LMTTM):
             found, maps = _by_attention(self.model, self.random, inputs)
@@ -80,7 +81,7 @@ class Explainer:
             slabs=slabs,
             class_names=self.class_names,
             warnings=list(warnings),
-            notes=[_FLIPS] if self.config.test_flips else [],
+            notes=[_VIEWS.format(views)] if views else [],
         )
 
 

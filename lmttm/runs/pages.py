@@ -106,8 +106,8 @@ def _protocol(scores: dict[str, Any], config: Config, num_members: int) -> list[
         "order, in fp32, without augmentation.",
         "ACC and AUC follow MedMNIST's evaluator.",
     ]
-    if config.test_flips:
-        texts.append("The logits are averaged over mirrored volumes.")
+    if config.averaged_views:
+        texts.append(f"The logits are averaged over {config.averaged_views} volumes.")
     if num_members > 1:
         texts.append(f"The probabilities are the mean of {num_members} runs.")
     if "interval" in scores:

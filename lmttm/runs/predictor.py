@@ -10,9 +10,9 @@ from torch import Tensor
 
 from lmttm.config.fields import is_own
 from lmttm.config.schema import Config
-from lmttm.data.augment import all_flips
 from lmttm.data.dataset import Split
 from lmttm.data.placing import placed
+from lmttm.data.views import symmetric_views
 from lmttm.device import enough_memory, make_deterministic, pick_device
 from lmttm.errors import InputError
 from lmttm.evaluation.evaluate import evaluate
@@ -90,13 +90,16 @@ class _Machine:
         self.progress = progress
 
     def logits(self, split: Split) -> Tensor:
-        """The logits `(N classes)` of a split, averaged over flips where the run asks for it."""
+        """The logits `(N classes)` of a split, averaged over views where the run asks for it."""
         config = self.config
         found: Tensor = evaluate(
             self.model,
             placed(split, config, self.device),
             batch_size=config.batch_size,
-            flips=all_flips(config.augment.flip_axes if config.test_flips else ()),
+            views=symmetric_views(
+                flip_axes=config.augment.flip_axes if config.test_flips else (),
+                turn_planes=config.augment.turn_planes if config.test_turns else (),
+            ),
             progress=self.progress,
         )
         if not torch.isfinite(found).all():

@@ -39,6 +39,19 @@ def test_a_model_is_named_at_a_glance(overrides, words):
 
 
 @pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        ([], ""),
+        (["test_flips=true"], "mirrored"),
+        (["test_turns=true"], "turned"),
+        (["test_flips=true", "test_turns=true"], "mirrored and turned"),
+    ],
+)
+def test_what_predictions_are_averaged_over_is_said(overrides, text):
+    assert load_config("base.json", overrides).averaged_views == text
+
+
+@pytest.mark.parametrize(
     ("folds", "fold", "valid"),
     [(0, 0, True), (2, 1, True), (5, 4, True), (1, 0, False), (3, 3, False), (0, 1, False)],
 )

@@ -15,9 +15,10 @@ from torch._subclasses.fake_tensor import DataDependentOutputException
 from lmttm.config.fields import OneOf
 from lmttm.config.files import load_config
 from lmttm.config.schema import AugmentConfig, ModelConfig, TrainConfig
-from lmttm.data.augment import Augment, all_flips
+from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split, prepare
 from lmttm.data.feed import one_ahead
+from lmttm.data.views import symmetric_views
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
 from lmttm.training.setup import make_trainer
@@ -187,13 +188,13 @@ EVALUATIONS = [
 def test_an_evaluation_waits_once_for_all_its_results(changes):
     """Guards against a copy of each batch's indices, and logits that are fetched one by one."""
     config = config_of(changes)
-    flips = all_flips(["W"])
+    views = symmetric_views(["W"], ["HW"])
     with fake_cuda():
         with DEVICE:
             model = build_model(config)
         split = split_of(config, volumes=5)
         with HostWaits(results=1) as watch:
-            logits = evaluate(model, split, batch_size=4, flips=flips)
+            logits = evaluate(model, split, batch_size=4, views=views)
     assert watch.results == 0
     assert logits.shape == (5, 2)
 

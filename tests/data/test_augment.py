@@ -11,7 +11,7 @@ import torch
 
 from lmttm.config.files import load_config
 from lmttm.data import augment
-from lmttm.data.augment import Augment, all_flips
+from lmttm.data.augment import Augment
 from lmttm.data.dataset import prepare
 from lmttm.data.distance import signed_distance
 
@@ -250,11 +250,6 @@ def test_rotation_equals_scipys():
     middle = (slice(5, 15),) * 3
     errors = [np.abs(ours - option)[middle].max() for option in options]
     assert min(errors) < 1e-4 < max(errors)
-
-
-def test_flips_of_a_test_are_all_sets_of_axes():
-    assert all_flips([]) == [()]
-    assert all_flips(["D", "W"]) == [(), (2,), (4,), (2, 4)]
 
 
 def test_everything_together_keeps_shape_and_range_and_follows_the_seed(volumes):

@@ -5,6 +5,7 @@ import torch
 
 from lmttm.config.files import load_config
 from lmttm.data.dataset import Split, prepare
+from lmttm.data.views import View
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
 from tests.conftest import TINY
@@ -39,14 +40,16 @@ def test_every_volume_is_scored_in_file_order(machine, batch_size):
             torch.testing.assert_close(logits[index], alone, rtol=0, atol=1e-5)
 
 
-def test_logits_are_averaged_over_the_flips(machine):
-    """Logits, not probabilities: the mean is one forward pass's for each set of axes."""
+def test_logits_are_averaged_over_the_views(machine):
+    """Logits, not probabilities: the mean is one forward pass's for each view."""
     model, _ = machine
     split = split_of(3)
-    found = evaluate(model, split, batch_size=2, flips=[(), (2,), (3, 4)])
+    views = [View(), View(reversed=(0,)), View(order=(1, 2, 0))]
+    found = evaluate(model, split, batch_size=2, views=views)
     volumes = split.inputs(torch.arange(3))
     with torch.no_grad():
-        expected = (model(volumes) + model(volumes.flip(2)) + model(volumes.flip(3).flip(4))) / 3
+        walks = volumes.flip(2), volumes.permute(0, 1, 3, 4, 2)
+        expected = (model(volumes) + model(walks[0]) + model(walks[1])) / 3
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 

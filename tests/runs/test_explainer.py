@@ -41,7 +41,8 @@ def test_the_answer_is_the_models_and_the_double_is_another():
 
 def test_what_mirrored_copies_change_is_said():
     one = member("test_flips=true", "augment.flip_axes=D")
-    assert "mirrored" in Explainer(one, one.config)(np.zeros((28, 28, 28), np.uint8)).notes[0]
+    (note,) = Explainer(one, one.config)(np.zeros((28, 28, 28), np.uint8)).notes
+    assert "for mirrored copies" in note
 
 
 def test_a_model_without_steps_has_two_maps_and_no_slabs():

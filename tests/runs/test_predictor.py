@@ -94,6 +94,19 @@ def test_flips_are_those_that_the_run_was_trained_with(data):
     np.testing.assert_allclose(found.probabilities(), logits.softmax(dim=1), atol=1e-6)
 
 
+@pytest.mark.parametrize("plane", ["DH", "HW"])
+def test_turns_are_those_that_the_run_was_trained_with(data, plane):
+    """Also along D, where the machine then pages through the volume along another axis."""
+    scored, _ = data
+    one = member(0, "augment.turn_planes=" + plane, "test_turns=true")
+    found = predict([one], scored, one.config)
+    model, volumes = one.build(), prepare(scored.images, one.config)
+    dims = [2 + "DHW".index(axis) for axis in plane]
+    with torch.no_grad():
+        logits = sum(model(volumes.rot90(quarters, dims)).double() for quarters in range(4)) / 4
+    np.testing.assert_allclose(found.probabilities(), logits.softmax(dim=1), atol=1e-6)
+
+
 def test_weights_that_give_no_numbers_are_refused(data):
     one = member(0)
     one.weights["classifier.bias"][0] = torch.nan
