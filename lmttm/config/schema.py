@@ -262,6 +262,14 @@ class AugmentConfig(_Section):
         0.0, description="largest angle of a turn about each axis, in degrees"
     )
     scale: Share = Field(0.0, description="the shape is enlarged by a factor 1 - this to 1 + this")
+    stretch: Share = Field(
+        0.0, description="each axis is enlarged by a factor of its own, 1 - this to 1 + this"
+    )
+    elastic: Annotated[float, Field(ge=0, le=0.15)] = Field(
+        0.0,
+        description="largest distance, in edges of the volume, by which the points of a coarse "
+        "grid are moved to bend the shape",
+    )
     intensity: Share = Field(0.0, description="intensities are scaled by 1 - this to 1 + this")
     noise: Share = Field(0.0, description="largest standard deviation of noise on intensities")
     cutout: Share = Field(0.0, description="edges of a box that is blanked, in edges of the volume")

@@ -11,6 +11,7 @@ from lmttm.data.distance import without_cube
 
 _AXES = {"D": 2, "H": 3, "W": 4}  # of a batch (b c D H W)
 _DISTANCE = slice(1, None)  # the channel behind the grey values, where there is one
+_BENDS = 4  # points along each axis that an elastic deformation moves
 
 
 class Augment:
@@ -18,8 +19,9 @@ class Augment:
 
     Which of them leave a label true depends on the data set: depth flips would swap the
     classes of the phantoms, and any flip the left and right organs of OrganMNIST3D. A
-    distance channel moves along; where a volume is enlarged, its distances are as well.
-    What moves in from outside repeats the voxels of the border.
+    distance channel moves along; where a volume is enlarged, its distances are as well, by
+    the mean factor of its axes (a bend leaves them as they are). What moves in from outside
+    repeats the voxels of the border.
 
     Args:
         flip_axes: Axes (D, H, W) along which a volume is mirrored, each in half the cases.
@@ -27,6 +29,10 @@ class Augment:
             two edges are equal.
         rotate: Largest angle of a turn about each of the three axes, in degrees.
         scale: Volumes are enlarged by a factor from 1 - this to 1 + this.
+        stretch: Each axis is enlarged by another such factor of its own, after the turn.
+        elastic: Largest distance along each axis, in edges of the volume, by which the points of
+            a grid of 4 x 4 x 4 that spans the volume are moved; between them the volume
+            is bent linearly.
         shift: Largest shift along each axis, in voxels.
         intensity: Intensities are scaled by a factor from 1 - this to 1 + this.
         noise: Largest standard deviation of the normal noise on intensities.
@@ -45,6 +51,8 @@ class Augment:
         turn_planes: Sequence[str] = (),
         rotate: float = 0.0,
         scale: float = 0.0,
+        stretch: float = 0.0,
+        elastic: float = 0.0,
         shift: int = 0,
         intensity: float = 0.0,
         noise: float = 0.0,
@@ -55,6 +63,8 @@ class Augment:
         self.turn_planes = turn_planes
         self.rotate = rotate
         self.scale = scale
+        self.stretch = stretch
+        self.elastic = elastic
         self.shift = shift
         self.intensity = intensity
         self.noise = noise
@@ -74,8 +84,8 @@ class Augment:
         """
         if self.flip_axes or self.turn_planes or self.shift:
             volumes = self._moved(volumes)
-        if self.rotate or self.scale:
-            volumes = self._rotated(volumes)
+        if self.rotate or self.scale or self.stretch or self.elastic:
+            volumes = self._resampled(volumes)
         if self.intensity or self.noise:
             volumes = torch.cat([self._toned(volumes[:, :1]), volumes[:, _DISTANCE]], dim=1)
         if self.cutout:
@@ -115,20 +125,25 @@ class Augment:
         source = source.flatten(1)[:, None].expand(-1, volumes.shape[1], -1)
         return volumes.flatten(2).gather(2, source).view_as(volumes)
 
-    def _rotated(self, volumes: Tensor) -> Tensor:
-        """Turns about all three axes and enlarges, in one resampling."""
+    def _resampled(self, volumes: Tensor) -> Tensor:
+        """Turns about all three axes, enlarges, stretches and bends, in one resampling."""
         angles = math.radians(self.rotate) * _uniform(volumes, 3)
         factor = 1 + self.scale * _uniform(volumes, 1)
+        if self.stretch:
+            factor = factor * (1 + self.stretch * _uniform(volumes, 3))
         edges = volumes.shape[:1:-1]  # W H D, as a grid counts
         planes = ((0, 1), (0, 2), (1, 2))
         first, second, third = (_turn(angles[:, n], *p, edges) for n, p in enumerate(planes))
         turns = first @ second @ third
         # The grid says where each voxel comes from: an enlarged volume from a smaller cube.
-        where = turns / factor[:, :, None]
+        where = turns / factor[:, None, :]
         no_shift = where.new_zeros(len(where), 3, 1)
         grid = F.affine_grid(torch.cat([where, no_shift], 2), list(volumes.shape), False)
+        if self.elastic:
+            grid = grid + 2 * self.elastic * _bends(volumes)  # a grid counts in half edges
         moved = F.grid_sample(volumes, grid, padding_mode="border", align_corners=False)
-        distances = moved[:, _DISTANCE] * factor[:, :, None, None, None]
+        mean_factor = factor.prod(dim=1) ** (1 / factor.shape[1])
+        distances = moved[:, _DISTANCE] * mean_factor[:, None, None, None, None]
         return torch.cat([moved[:, :1], distances], dim=1)
 
     def _toned(self, grey: Tensor) -> Tensor:
@@ -177,6 +192,13 @@ def _reversed(table: Tensor, chosen: Tensor) -> Tensor:
 def _uniform(volumes: Tensor, numbers: int) -> Tensor:
     """Numbers from -1 to 1 for each volume, `(b numbers)`."""
     return 2 * torch.rand(len(volumes), numbers, device=volumes.device) - 1
+
+
+def _bends(volumes: Tensor) -> Tensor:
+    """By how much each voxel is moved along W, H, D, from -1 to 1: `(b D H W 3)`."""
+    points = _uniform(volumes, 3 * _BENDS**3).unflatten(1, (3, _BENDS, _BENDS, _BENDS))
+    smooth = F.interpolate(points, size=volumes.shape[2:], mode="trilinear", align_corners=True)
+    return smooth.movedim(1, -1)
 
 
 def _turn(angles: Tensor, first: int, second: int, edges: Sequence[int]) -> Tensor:

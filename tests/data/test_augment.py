@@ -178,6 +178,58 @@ def test_a_shape_grows_by_the_factor_of_its_distances():
     assert (thickest / factors - 1).abs().max() < 0.15
 
 
+def test_each_axis_is_stretched_by_its_own_factor():
+    """Guards against one factor for all axes, and against axes that are mixed up.
+
+    The edges of a centred cube tell the factors of its volume.
+    """
+    masks = torch.zeros(64, 28, 28, 28, dtype=torch.uint8)
+    masks[:, 9:19, 9:19, 9:19] = 255
+    batch = prepare(masks, load_config("base.json", ["distance=on"]))
+    changed = augmented(batch, stretch=0.3)
+    lines = [changed[:, 0, :, 14, 14], changed[:, 0, 14, :, 14], changed[:, 0, 14, 14, :]]
+    factors = torch.stack([line.sum(dim=1) / 10 for line in lines], dim=1)
+    for factor in factors.T:
+        assert 0.68 < factor.min() < 0.8
+        assert 1.2 < factor.max() < 1.32
+    assert (torch.corrcoef(factors.T) - torch.eye(3)).abs().max() < 0.35
+    volume = changed[:, 0].sum(dim=(1, 2, 3)) / 1000
+    torch.testing.assert_close(volume, factors.prod(dim=1), rtol=0.05, atol=0)
+    thickest = changed[:, 1].amax(dim=(1, 2, 3)) / batch[:, 1].amax(dim=(1, 2, 3))
+    assert (thickest / factors.prod(dim=1) ** (1 / 3) - 1).abs().max() < 0.2
+
+
+@pytest.mark.parametrize("shape", [(20, 20, 20), (10, 24, 30)])
+def test_a_bend_moves_voxels_smoothly_by_no_more_than_its_bound(shape):
+    """Volumes that hold their own coordinates tell where each voxel came from."""
+    torch.manual_seed(0)
+    ramps = torch.meshgrid(*[(torch.arange(edge) + 0.5) / edge for edge in shape], indexing="ij")
+    batch = torch.stack([torch.zeros(shape), *ramps]).expand(40, -1, -1, -1, -1)
+    changed = augmented(batch, elastic=0.1)
+    edge = 0.15  # what moves in from outside repeats the border
+    inner = [slice(int(edge * e), e - int(edge * e)) for e in shape]
+    away = (changed - batch)[:, 1:, *inner]
+    assert 0.06 < away.abs().max() <= 0.1001
+    assert away.mean(dim=(0, 2, 3, 4)).abs().max() < 0.02
+    for axis, number in enumerate(shape):
+        # The points of the grid lie 1/3 of an edge apart.
+        apart = away.diff(dim=axis + 2).abs().max()
+        assert 0 < apart <= 1.01 * 2 * 0.1 / ((number - 1) / 3)
+    assert not torch.equal(changed[0], changed[1])
+
+
+def test_a_bend_moves_the_distances_with_the_shape():
+    """The surface lies where the shape's does; further away the distances are nearly right."""
+    _, batch = shapes()
+    changed = augmented(batch, elastic=0.06)
+    shape = changed[:, 0] > 0.5
+    assert ((changed[:, 1] > 0) == shape).float().mean() > 0.999
+    expected = signed_distance(shape.to(torch.uint8) * 255)
+    error = (changed[:, 1] - expected).abs()
+    assert error[expected.abs() < 3 / 28].mean() < 1 / 28
+    assert error.mean() < 1.5 / 28
+
+
 def turns_of(changed):
     """The rotation matrix of each volume, from where three blobs were moved to.
 
@@ -258,6 +310,8 @@ def test_everything_together_keeps_shape_and_range_and_follows_the_seed(volumes)
         turn_planes=["HW"],
         rotate=15,
         scale=0.2,
+        stretch=0.1,
+        elastic=0.05,
         shift=2,
         intensity=0.5,
         noise=0.1,
@@ -313,7 +367,14 @@ def test_everything_together_on_a_flat_box():
     masks[:, 3:7, 6:16, 5:20] = 255
     config = load_config("base.json", ["dataset_name=mine/", "size=[10,24,24]", "distance=on"])
     change = Augment(
-        flip_axes=["D", "H", "W"], turn_planes=["HW"], rotate=20, scale=0.2, shift=2, cutout=0.3
+        flip_axes=["D", "H", "W"],
+        turn_planes=["HW"],
+        rotate=20,
+        scale=0.2,
+        stretch=0.1,
+        elastic=0.05,
+        shift=2,
+        cutout=0.3,
     )
     changed, _ = change(prepare(masks, config))
     assert changed.shape == (6, 2, 10, 24, 24)
