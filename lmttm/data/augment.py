@@ -21,7 +21,7 @@ class Augment:
     classes of the phantoms, and any flip the left and right organs of OrganMNIST3D. A
     distance channel moves along; where a volume is enlarged, its distances are as well, by
     the mean factor of its axes (a bend leaves them as they are). What moves in from outside
-    repeats the voxels of the border.
+    repeats the voxels of the border. A mask, which has two grey values, keeps these two.
 
     Args:
         flip_axes: Axes (D, H, W) along which a volume is mirrored, each in half the cases.
@@ -144,7 +144,7 @@ class Augment:
         moved = F.grid_sample(volumes, grid, padding_mode="border", align_corners=False)
         mean_factor = factor.prod(dim=1) ** (1 / factor.shape[1])
         distances = moved[:, _DISTANCE] * mean_factor[:, None, None, None, None]
-        return torch.cat([moved[:, :1], distances], dim=1)
+        return _with_sharp_masks(volumes[:, :1], moved[:, :1], distances)
 
     def _toned(self, grey: Tensor) -> Tensor:
         if self.intensity:
@@ -192,6 +192,27 @@ def _reversed(table: Tensor, chosen: Tensor) -> Tensor:
 def _uniform(volumes: Tensor, numbers: int) -> Tensor:
     """Numbers from -1 to 1 for each volume, `(b numbers)`."""
     return 2 * torch.rand(len(volumes), numbers, device=volumes.device) - 1
+
+
+def _with_sharp_masks(before: Tensor, grey: Tensor, distances: Tensor) -> Tensor:
+    """Resampled volumes, of which masks have two grey values again, as those of a test have.
+
+    Args:
+        before: Intensities `(b 1 D H W)` before the resampling. A volume with two values is a mask.
+        grey: The same after it.
+        distances: The distance channel after it, `(b 1 D H W)`; or no channel.
+
+    Returns:
+        `(b c D H W)`. In a mask no distance is below one voxel, as in one that was not resampled.
+    """
+    volume = (1, 2, 3, 4)
+    low, high = before.amin(volume, keepdim=True), before.amax(volume, keepdim=True)
+    two_values = ((before == low) | (before == high)).all(volume, keepdim=True) & (low < high)
+    shape = grey > (low + high) / 2
+    voxel = 1 / max(before.shape[2:])
+    sharp = torch.where(shape, distances.clamp(min=voxel), distances.clamp(max=-voxel))
+    grey = torch.where(two_values, torch.where(shape, high, low), grey)
+    return torch.cat([grey, torch.where(two_values, sharp, distances)], dim=1)
 
 
 def _bends(volumes: Tensor) -> Tensor:
