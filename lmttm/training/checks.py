@@ -8,6 +8,7 @@ from lmttm.config.schema import Config
 from lmttm.data.dataset import Dataset
 from lmttm.errors import InputError
 from lmttm.model.machine import LMTTM
+from lmttm.model.stem import StemmedTokenizer
 from lmttm.report.tracking import check_tracker
 from lmttm.training.optimizer import warmup_length
 
@@ -39,11 +40,14 @@ def check(config: Config, dataset: Dataset, model: nn.Module) -> None:
 
 def _check_batch_norm(config: Config, num_volumes: int, model: nn.Module) -> None:
     """If a volume is one patch, batch norm receives one value per volume."""
-    if not isinstance(model, LMTTM) or not any(
-        isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.tokenizer.modules()
-    ):
+    if not isinstance(model, LMTTM):
         return
-    if model.tokenizer.grid(config.shape) != (1, 1) or 1 not in _part_sizes(config, num_volumes):
+    tokenizer = model.tokenizer
+    if isinstance(tokenizer, StemmedTokenizer):  # a stem normalises voxels, of which there are many
+        tokenizer = tokenizer.tokenizer
+    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in tokenizer.modules()):
+        return
+    if tokenizer.grid(config.shape) != (1, 1) or 1 not in _part_sizes(config, num_volumes):
         return
     raise InputError(
         "batch norm needs two values, but a volume is one patch and a part of a batch one volume; "

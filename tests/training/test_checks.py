@@ -101,6 +101,15 @@ def test_one_value_for_batch_norm_is_refused_at_the_start(volumes, batch, parts,
         said(caplog, dataset, *changes)
 
 
+def test_the_batch_norm_of_a_stem_has_values_enough(caplog):
+    """Guards against a refusal where only a stem, which sees single voxels, has batch norm."""
+    changes = ["batch_size=4", "model.patch_size=28", "model.stem=2", "train.warmup_steps=0"]
+    dataset = dataset_of(9, [0, 1, 2])
+    said(caplog, dataset, *changes)
+    with pytest.raises(InputError, match="batch norm needs two values"):
+        said(caplog, dataset, *changes, "model.preprocess_mode=3dBN")
+
+
 @pytest.mark.parametrize("volumes", [9, 1])
 def test_a_last_batch_of_one_volume_trains_with_batch_norm(volumes):
     changes = ["model.preprocess_mode=3dBN", "batch_size=4"]
