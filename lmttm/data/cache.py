@@ -24,7 +24,7 @@ from lmttm.data.remembered import Remembered
 from lmttm.errors import InputError
 from lmttm.storage import whole_file, write_text
 
-_FORMAT = 4  # raised where preparation changes what it makes of a scan
+_FORMAT = 5  # raised where preparation changes what it makes of a scan
 _NAME = "lmttm"
 
 

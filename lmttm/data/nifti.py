@@ -46,7 +46,15 @@ def read_nifti(path: Path) -> Scan:
         if str(getattr(proxy, "file_like", "")).lower().endswith("gz"):
             check_gzip(Path(proxy.file_like))
     behind = tuple(range(3, voxels.ndim))
-    return oriented(voxels.squeeze(behind), image.affine, tuple(notes))
+    affine = np.array(image.affine, dtype=np.float64)
+    affine[:3] *= _in_mm(image.header)
+    return oriented(voxels.squeeze(behind), affine, tuple(notes))
+
+
+def _in_mm(header: Any) -> float:
+    """The unit of length of a header; mm where it does not say."""
+    units = header.get_xyzt_units()[0] if hasattr(header, "get_xyzt_units") else "unknown"
+    return {"meter": 1000.0, "micron": 0.001}.get(units, 1.0)
 
 
 @contextlib.contextmanager

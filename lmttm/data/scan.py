@@ -11,8 +11,8 @@ from lmttm.errors import InputError
 
 _SLAB = 250_000  # voxels that have a wide type at a time
 LARGEST = 2**31  # voxels: a header that claims more is broken
-# In mm. A power of two, so that edges such as 360/512 mm stay as they are.
-_FINEST = 2.0**-14
+# In mm, and in bits of a smaller edge. Powers of two, so that 360/512 mm stay as they are.
+_FINEST, _BITS = 2.0**-14, 10
 _SHEAR = 0.02  # cosine between two axes of a voxel that counts as perpendicular
 
 
@@ -82,7 +82,8 @@ def oriented(
         angle = np.degrees(np.arcsin(abs(cosines).max()))
         notes = (*notes, f"the axes of its voxels are {angle:.0f} degrees from perpendicular")
     # NIfTI stores 0.7 mm as 0.69999999, DICOM as 0.7: the same scan must get the same bytes.
-    exact = np.maximum(np.rint(lengths / _FINEST), 1) * _FINEST
+    finest = np.minimum(_FINEST, 2.0 ** (np.floor(np.log2(lengths)) - _BITS))
+    exact = np.rint(lengths / finest) * finest
     spacing = exact[np.argsort(turns[:, 0])]
     turned = nibabel.apply_orientation(voxels, turns)
     return Scan(

@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 
 from lmttm.data.nifti import read_nifti
 from lmttm.data.scans import read
@@ -112,3 +113,18 @@ def test_what_nibabel_repairs_in_a_header_is_noted(tmp_path, caplog, capfd):
         "its header: pixdim[1,2,3] should be non-zero; setting 0 dims to 1",
     )
     assert caplog.text == "".join(capfd.readouterr()) == ""
+
+
+@pytest.mark.parametrize(("unit", "mm"), [("meter", 1000.0), ("micron", 0.001), ("mm", 1.0)])
+def test_lengths_are_in_the_unit_of_the_header(unit, mm, tmp_path):
+    """Guards against a scan in metres whose voxels have edges of none, and a wrong place in mm."""
+    affine = np.diag([0.7 / mm, 0.9 / mm, 2.5 / mm, 1.0])
+    affine[:3, 3] = np.array([4.0, 5.0, 6.0]) / mm
+    image = nibabel.Nifti1Image(VOXELS, affine)
+    image.header.set_xyzt_units(unit, "sec")
+    nibabel.save(image, tmp_path / "a.nii")
+    scan = read(tmp_path / "a.nii")
+    theirs = SimpleITK.ReadImage(str(tmp_path / "a.nii"))
+    assert scan.spacing == pytest.approx(theirs.GetSpacing(), rel=1e-3)
+    assert scan.spacing == pytest.approx((0.7, 0.9, 2.5), rel=1e-4)
+    assert scan.affine[:3, 3] == pytest.approx([4, 5, 6], rel=1e-4)
