@@ -37,14 +37,15 @@ from lmttm.storage import write_bytes
 from lmttm.training.checks import check
 from lmttm.training.distributed import Alone, joined
 from lmttm.training.interrupt import Interrupted, Interruption, interruption
+from lmttm.training.launch import settle_compile
 from lmttm.training.setup import (
     make_trainer,
     settle,
-    settle_compile,
     settle_precision,
     warn_of_jump,
 )
-from lmttm.training.trainer import NotFinite, Trainer
+from lmttm.training.steps import NotFinite
+from lmttm.training.trainer import Trainer
 
 Record = dict[str, Any]  # of one epoch: a line of log.jsonl
 

@@ -14,11 +14,11 @@ from lmttm.data.dataset import Dataset, Split
 from lmttm.data.distance import is_mask
 from lmttm.data.placing import placed
 from lmttm.device import fast_in_bf16
-from lmttm.errors import InputError
 from lmttm.model.trace import Classifier
 from lmttm.training.batch_norm import share_batch_norm
 from lmttm.training.checks import num_steps
 from lmttm.training.distributed import Alone
+from lmttm.training.launch import settle_compile
 from lmttm.training.optimizer import learning_rate, make_optimizer, warmup_length
 from lmttm.training.trainer import Trainer
 
@@ -47,31 +47,6 @@ def settle_precision(config: Config, device: torch.device) -> Config:
         return config
     decided = {"precision": "bf16" if fast_in_bf16(device) else "fp32"}
     return config.model_copy(update={"train": config.train.model_copy(update=decided)})
-
-
-def settle_compile(config: Config, device: torch.device, team: Alone) -> str:
-    """How the passes of training are launched: `train.compile`, with `auto` decided.
-
-    `auto` captures them on a GPU where that can be: parts of a batch would overwrite each other's
-    gradients, and what processes say to each other is not captured.
-
-    Raises:
-        InputError: They cannot be captured, though the configuration asks for it.
-    """
-    chosen = config.train.compile
-    if chosen not in ("auto", "graph"):
-        return chosen
-    obstacles = {
-        f"needs a CUDA device, got device={config.device}": device.type != "cuda",
-        f"takes whole batches, got train.accumulate={config.train.accumulate}": (
-            config.train.accumulate > 1
-        ),
-        f"is for one process, got {team.size}": team.size > 1,
-    }
-    found = [text for text, present in obstacles.items() if present]
-    if found and chosen == "graph":
-        raise InputError(f"train.compile=graph {found[0]}")
-    return "off" if found else "graph"
 
 
 def schedule_of(config: Config, num_volumes: int) -> Callable[[int], float]:

@@ -1,10 +1,8 @@
 """Trains step by step. Knows batches and losses, but no particular model."""
 
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +14,11 @@ from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split, batches
 from lmttm.data.feed import feed
 from lmttm.device import random_state, restore_random_state
-from lmttm.errors import RunError
-from lmttm.model.trace import Classifier, Trace
-from lmttm.storage import write_text
+from lmttm.model.trace import Classifier
 from lmttm.training.averaging import Average
-from lmttm.training.captured import Captured
-from lmttm.training.compiled import Compiled
 from lmttm.training.distributed import Alone
+from lmttm.training.launch import launched
+from lmttm.training.steps import CheckedStep, NotFinite, Step
 
 # On a GPU, the host checks the losses only every so many steps, so that the GPU never waits for it.
 _CHECK_EVERY = 50
@@ -33,45 +29,6 @@ def shuffling(seed: int, epoch: int) -> torch.Generator:
     # Mixed down to 32 bits, because torch's generator on the CPU ignores the others.
     mixed = np.random.SeedSequence((seed, epoch)).generate_state(1)[0]
     return torch.Generator().manual_seed(int(mixed))
-
-
-class NotFinite(RunError):
-    """A loss or a gradient norm that is not finite; `write` saves the circumstances."""
-
-    def __init__(self, **fault: Any) -> None:
-        self.fault = fault
-        super().__init__(
-            "the loss or the gradient is not finite at epoch {epoch}, step {step} (loss "
-            "{loss:.4g}, gradient norm {gradient_norm:.4g}, learning rate {lr:.3g}, last finite "
-            "loss {last_finite_loss:.4g}); lower train.lr or set train.clip_norm".format(**fault)
-        )
-
-    def write(self, path: Path) -> None:
-        """Writes the numbers of the step, with the indices of its volumes, as JSON."""
-        plain = {
-            key: value if not isinstance(value, float) or math.isfinite(value) else str(value)
-            for key, value in self.fault.items()
-        }
-        write_text(path, json.dumps(plain, indent=2) + "\n")
-
-
-class _Step(NamedTuple):
-    """A step whose numbers the host may not have checked yet."""
-
-    number: int  # within its epoch, from 1
-    loss: Tensor  # mean over the volumes
-    norm: Tensor  # of the gradient
-    lr: float
-    indices: Tensor
-
-
-class CheckedStep(NamedTuple):
-    """The numbers of a step that was finite, as the host read them."""
-
-    number: int  # over all epochs, from 1
-    loss: float
-    gradient_norm: float
-    lr: float
 
 
 class Trainer:
@@ -96,8 +53,7 @@ class Trainer:
         label_smoothing: Share of each label that is spread over all classes, in [0, 1).
         class_weights: Weight of each class in the loss `(classes)`, or None.
         bf16: Whether the products of training are taken in bfloat16.
-        compile: How the passes of the model are launched: `off`, kernel by kernel; `graph`, see
-            `Captured`, for CUDA and whole batches only; `on`, see `Compiled`.
+        compile: How the passes of the model are launched: off, graph or on; see `launched`.
         ema: Decay of the averaged weights, in [0, 1); 0 for none.
         team: The processes that share each batch; None for this one alone.
 
@@ -138,26 +94,17 @@ class Trainer:
         self.class_weights = class_weights
         self.bf16 = bf16
         self.team = team or Alone()
-        self.run = self._launched(compile)
+        full = len(self.team.share(torch.arange(min(self.part_size, len(split)))))
+        self.run = launched(model, compile, size=full, whole=accumulate == 1, bf16=bf16)
         self.averaged = Average(model, decay=ema) if ema else None
         self.device = next(model.parameters()).device
         self.labels = split.labels.to(self.device)
         self.skips_unseen = bool(optimizer.defaults.get("fused"))
         self.epoch = 0
         self._losses: list[Tensor] = []  # of the steps of this epoch, times their volumes
-        self._unseen: list[_Step] = []
+        self._unseen: list[Step] = []
         self._checked: list[CheckedStep] = []
         self._last_finite = math.nan
-
-    def _launched(self, compile: str) -> Callable[[Tensor], Trace]:
-        """The model's run, launched in one of three ways."""
-        full = len(self.team.share(torch.arange(min(self.part_size, len(self.split)))))
-        if compile == "graph":
-            return Captured(self.model, full, bf16=self.bf16)
-        if compile == "on":
-            # Graphs would overwrite the gradients that a batch's parts add up.
-            return Compiled(self.model.run, full, graphs=self.part_size == self.batch_size)
-        return self.model.run
 
     @property
     def steps_done(self) -> int:
@@ -270,7 +217,7 @@ class Trainer:
         finite = loss.isfinite() & norm.isfinite()
         for buffer, old in zip(buffers, before, strict=True):
             buffer.copy_(torch.where(finite, buffer, old))
-        self._unseen.append(_Step(len(self._losses) + 1, loss, norm, lr, chosen))
+        self._unseen.append(Step(len(self._losses) + 1, loss, norm, lr, chosen))
         if self.skips_unseen:
             # The fused optimizers read it, though `Optimizer` does not declare it.
             self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]

@@ -25,7 +25,8 @@ from lmttm.training.captured import Captured
 from lmttm.training.compiled import Compiled
 from lmttm.training.loop import train
 from lmttm.training.setup import make_trainer
-from lmttm.training.trainer import NotFinite, Trainer
+from lmttm.training.steps import NotFinite
+from lmttm.training.trainer import Trainer
 from tests.conftest import TINY
 from tests.cuda.conftest import ON_GPU, found
 from tests.cuda.test_fake import VARIANTS, config_of

@@ -16,7 +16,8 @@ from lmttm.data.feed import one_ahead
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
 from lmttm.training import trainer as trainer_module
-from lmttm.training.trainer import NotFinite, Trainer, shuffling
+from lmttm.training.steps import NotFinite
+from lmttm.training.trainer import Trainer, shuffling
 from tests.conftest import TINY
 
 
