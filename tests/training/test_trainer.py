@@ -276,7 +276,7 @@ def test_the_first_batch_may_be_the_short_one(machine, monkeypatch):
     model, _ = machine
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
     for volumes, accumulate, full in ((10, 1, 4), (10, 3, 2), (3, 1, 3)):
-        settings = {"compiled": True, "accumulate": accumulate}
+        settings = {"compile": "on", "accumulate": accumulate}
         trainer = trainer_of(model, split_of(volumes), **settings)
         assert trainer.run.size == full
 
