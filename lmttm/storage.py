@@ -98,6 +98,11 @@ def printable(text: str | Path) -> str:
     return "".join(c if unicodedata.category(c) != "Cc" else repr(c)[1:-1] for c in decoded)
 
 
+def last_part(name: str) -> str:
+    """Of a path its last part, for a title; a name without folders is whole."""
+    return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or name
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file in UTF-8 by `whole_file`."""
     with whole_file(path) as temporary:

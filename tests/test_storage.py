@@ -90,3 +90,10 @@ def test_digests_are_hashlibs(tmp_path, algorithm, size):
     path = tmp_path / "a.bin"
     path.write_bytes(content)
     assert storage.digest_of(path, algorithm) == hashlib.new(algorithm, content).hexdigest()
+
+
+def test_a_title_names_the_last_part_of_a_path():
+    names = {"/a/b/set/": "set", "my_set/": "my_set", "PhantomMNIST3D": "PhantomMNIST3D"}
+    names |= {"C:\\x\\set": "set", "/": "/"}
+    for name, last in names.items():
+        assert storage.last_part(name) == last

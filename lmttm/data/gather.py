@@ -59,14 +59,10 @@ def summaries_of(entries: Sequence[Entry], geometry: Geometry, cache: Cache) -> 
         For each scan what is known of it, or the message that says why it cannot be used.
     """
     known = _known_digests(cache)
-    stamps: list[str] = []
+    stamps = [_stamp(entry) for entry in entries]
     result: list[Summary | str | None] = []
-    for entry in entries:
-        try:
-            stamps.append(f"{entry.path.resolve()} {stamp_of(entry.path)}")
-        except OSError:
-            stamps.append("")
-        digest = known.get(stamps[-1])
+    for entry, stamp in zip(entries, stamps, strict=True):
+        digest = known.get(stamp)
         key = key_of(digest, placed(geometry, entry)) if digest else ""
         result.append(cache.summary(key) if key else None)
     missing = [index for index, summary in enumerate(result) if summary is None]
@@ -90,6 +86,20 @@ def summaries_of(entries: Sequence[Entry], geometry: Geometry, cache: Cache) -> 
     if missing:
         write_text(cache.folder / "known.json", json.dumps(known))
     return [summary for summary in result if summary is not None]
+
+
+def digests_of(entries: Sequence[Entry], cache: Cache) -> list[str | None]:
+    """The digests of scans whose files are as the cache saw them; None of others. None is read."""
+    known = _known_digests(cache)
+    return [known.get(_stamp(entry)) for entry in entries]
+
+
+def _stamp(entry: Entry) -> str:
+    """What tells whether the files of a scan are as they were; empty where they are missing."""
+    try:
+        return f"{entry.path.resolve()} {stamp_of(entry.path)}"
+    except OSError:
+        return ""
 
 
 def _known_digests(cache: Cache) -> dict[str, str]:

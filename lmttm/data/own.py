@@ -7,13 +7,14 @@ from pathlib import Path
 
 import torch
 
+from lmttm.config.fields import is_own
 from lmttm.config.schema import Config
 from lmttm.config.volume import VolumeConfig
 from lmttm.data.cache import Cache, Summary, folder_of
 from lmttm.data.checking import Findings, check, report
 from lmttm.data.content import decide
 from lmttm.data.dataset import Dataset, Split
-from lmttm.data.gather import summaries_of, volumes_of
+from lmttm.data.gather import digests_of, summaries_of, volumes_of
 from lmttm.data.preparation import geometry_of
 from lmttm.data.splitting import draw_splits, folds
 from lmttm.data.tables import SPLITS, Entry, labels_of, read_tables, refuse
@@ -170,6 +171,29 @@ def load_external(folder: Path, config: Config, name: str) -> Dataset:
         known=remembered,
     )
     return Dataset(str(folder), names, {name: split}, config.volume)
+
+
+def seen_before(folder: Path, config: Config) -> list[str]:
+    """Names of the scans of a set that a run was trained or validated on.
+
+    Args:
+        folder: The folder of the tables of the set.
+        config: The settled configuration of the run.
+
+    Returns:
+        Those that the cache knows in both sets, whatever they are called; no scan is read.
+    """
+    if not is_own(config.dataset_name):
+        return []
+    cache = Cache(folder_of(config.cache))
+    try:
+        used = [e for e in list_own(Path(config.dataset_name), config).entries if e.split != "test"]
+    except InputError:  # it is no set of tables, or has gone
+        return []
+    entries = read_tables(folder)
+    digests = {digest for digest in digests_of(used, cache) if digest}
+    found = zip(entries, digests_of(entries, cache), strict=True)
+    return [entry.name for entry, digest in found if digest in digests]
 
 
 def check_own(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:

@@ -1,5 +1,6 @@
 """A sheet of volumes: which of them to show, and three orthogonal slices of each."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from lmttm.report.style import legible, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_LETTERS = 60  # of a title above one volume
 
 
 def most_wrong(labels: np.ndarray, probabilities: np.ndarray, number: int = 8) -> list[int]:
@@ -68,14 +71,20 @@ def contact_sheet(
     from matplotlib.figure import Figure
 
     if not indices:
-        figure = Figure(figsize=(6, 1.2))
+        title = textwrap.fill(title, _LETTERS)
+        figure = Figure(figsize=(6.4, 1 + 0.2 * title.count("\n")))
         figure.text(
-            0.5, 0.5, f"{legible(title)}\nall volumes are classified correctly", ha="center"
+            0.5,
+            0.5,
+            f"{legible(title)}\nall volumes are classified correctly",
+            ha="center",
+            va="center",
         )
         return figure
     across = 2 if len(indices) > 1 else 1
     down = -(-len(indices) // across)
     figure = Figure(figsize=(6.4 * across, 2.75 * down + 0.5), layout="constrained")
+    title = textwrap.fill(title, _LETTERS * across)
     figure.suptitle(
         f"{legible(title)}\nslices through the centre of mass (no projection); D is depth"
     )

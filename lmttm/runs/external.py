@@ -1,11 +1,14 @@
 """A labelled set that a run has never seen, prepared as its training settled it."""
 
+import logging
 from pathlib import Path
 
 from lmttm.data.dataset import Dataset
-from lmttm.data.own import load_external
+from lmttm.data.own import load_external, seen_before
 from lmttm.runs.predictor import Prediction, predict, with_user
 from lmttm.runs.trained import Trained
+
+log = logging.getLogger("lmttm")
 
 SPLIT = "all"
 
@@ -35,4 +38,12 @@ def predict_external(
         datasets.append(dataset)
         found = predict([member], dataset.splits[SPLIT], run.user, progress=progress)
         logits.append(found.logits[0])
+    members = [with_user(member.config, run.user) for member in run.members]
+    seen = dict.fromkeys(name for config in members for name in seen_before(folder, config))
+    if seen:
+        log.warning(
+            "%d of %d scans were in the training or validation of %s, such as %s: this is no "
+            "external validation",
+            *(len(seen), len(datasets[0].splits[SPLIT]), " + ".join(run.names), next(iter(seen))),
+        )
     return datasets[0], Prediction(tuple(logits))

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import join, quote
 from typing import TYPE_CHECKING, Any
 
-from lmttm.config.schema import Config
 from lmttm.config.shape import in_words
 from lmttm.data.chosen import Arrays
 from lmttm.data.dataset import Dataset
@@ -13,8 +13,9 @@ from lmttm.report.report_page import report_page
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.runs.external import SPLIT as EXTERNAL
 from lmttm.runs.folder import CONFIG, LOG
+from lmttm.runs.folds import are_folds
 from lmttm.runs.results import Scores
-from lmttm.storage import printable
+from lmttm.storage import last_part, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,9 +54,10 @@ def report(
     """
     config, split = members[0].config, dataset.splits[scores.metrics["split"]]
     return report_page(
-        title=f"{' + '.join(names)}: {dataset.name}, {split.name} split, {len(split)} volumes",
+        title=f"{' + '.join(names)}: {last_part(dataset.name)}, {split.name} split, "
+        f"{len(split)} volumes",
         facts=_facts(dataset, members, names),
-        protocol=[*_protocol(scores.metrics, config, len(members)), *_beside(scores)],
+        protocol=[*_protocol(scores.metrics, members), *_beside(scores)],
         scores=scores.metrics,
         history=_history(output_dir / names[0]) if len(members) == 1 else [],
         labels=scores.labels,
@@ -95,21 +97,25 @@ def _facts(dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]
     }
 
 
-def _protocol(scores: dict[str, Any], config: Config, num_members: int) -> list[str]:
+def _protocol(scores: dict[str, Any], members: Sequence[Checkpoint]) -> list[str]:
+    config, out_of_fold = members[0].config, are_folds(members) and scores["split"] == "val"
     chosen = {
         "best": "The weights are those of the epoch with the best validation AUC.",
         "last": "The weights are those of the last epoch; no epoch was chosen.",
     }
     texts = [
         chosen[config.train.keep],
-        f"All {scores['n']} volumes of the {scores['split']} split were scored once, in file "
-        "order, in fp32, without augmentation.",
+        f"All {scores['n']} volumes of the {scores['split']} split were scored once, in "
+        f"{'the order of the folds' if out_of_fold else 'file order'}, in fp32, without "
+        "augmentation.",
         "ACC and AUC follow MedMNIST's evaluator.",
     ]
     if config.averaged_views:
         texts.append(f"The logits are averaged over {config.averaged_views} volumes.")
-    if num_members > 1:
-        texts.append(f"The probabilities are the mean of {num_members} runs.")
+    if out_of_fold:
+        texts.append("Each volume was scored by the one run that was not trained on it.")
+    elif len(members) > 1:
+        texts.append(f"The probabilities are the mean of {len(members)} runs.")
     if "interval" in scores:
         texts.append("Intervals are 95 % bootstrap intervals over the volumes (1000 resamples).")
     return texts
@@ -153,10 +159,11 @@ def _history(folder: Path) -> list[dict[str, Any]]:
 def _commands(output_dir: Path, names: Sequence[str], scores: dict[str, Any]) -> list[str]:
     """What trains and scores the run again, from its own complete configuration."""
     split = scores["split"]
-    options = {"test": "", EXTERNAL: f" --data {scores['dataset']}"}.get(split, f" --split {split}")
+    data = f" --data {quote(scores['dataset'])}"
+    options = {"test": "", EXTERNAL: data}.get(split, f" --split {split}")
     files = [output_dir / name / CONFIG for name in names]
     if not files[0].is_file():
-        return [f"python predict.py {names[0]}{options}"]
-    runs = f" --runs {' '.join(names)}" if len(names) > 1 else ""
-    train = [f"python train.py {file} --replace" for file in files]
-    return [*train, f"python predict.py {files[0]}{options}{runs}"]
+        return [f"python predict.py {quote(names[0])}{options}"]
+    runs = f" --runs {join(names)}" if len(names) > 1 else ""
+    train = [f"python train.py {quote(str(file))} --replace" for file in files]
+    return [*train, f"python predict.py {quote(str(files[0]))}{options}{runs}"]

@@ -24,7 +24,7 @@ from lmttm.report.sentences import percent
 from lmttm.report.style import save, to_png
 from lmttm.report.tensorboard import TensorBoard
 from lmttm.runs.predictor import Prediction
-from lmttm.storage import printable, write_bytes, write_text
+from lmttm.storage import last_part, printable, write_bytes, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -168,7 +168,8 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
     _write_beside(folder, scores, named)
     wrong = sheet.most_wrong(labels, probabilities)
     names = scores.class_names
-    title = f"{folder.parent.name}: {scores.metrics['dataset']}, {split.name} split, "
+    runs = "+".join(scores.metrics["runs"])
+    title = f"{runs}: {last_part(scores.metrics['dataset'])}, {split.name} split, "
     title += f"{len(split)} volumes"
     pictures = {
         "scores": draw_scores(

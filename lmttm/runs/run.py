@@ -9,6 +9,7 @@ run.export()
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 import torch
 
@@ -143,7 +144,7 @@ class Run(Trained):
             refuse_unlike(self, printable(path), warnings)
             shown, place = explainer(scan.volume, warnings), scan.place
             name = _called(as_path(path))
-            chosen = f"--input {printable(path)}"
+            chosen = f"--input {quote(printable(path))}"
         else:
             stored, label = _volume(self.dataset((split,)).splits[split], index or 0)
             volume, name = stored.numpy(), f"{split}-{index}"
@@ -151,7 +152,7 @@ class Run(Trained):
             chosen = f"--index {index}" + (f" --split {split}" if split != "test" else "")
         # Shipped weights are named; the folder of their results is no run.
         subject = self.folder if (self.folder / CONFIG).is_file() else self.names[0]
-        command = f"python tools/explain.py {subject} {chosen}"
+        command = f"python tools/explain.py {quote(printable(subject))} {chosen}"
         return results.write_explanation(
             self.folder / "explain", name, shown, label, place, command
         )

@@ -43,6 +43,19 @@ def test_volumes_are_called_by_their_scans():
     assert "long/scan.nii.gz: label class 0" in two
 
 
+@pytest.mark.parametrize("chosen", [[], [0], [0, 1]])
+def test_a_long_title_fits(chosen):
+    """Guards against a title that is cut at both ends of a small picture."""
+    images, chances = np.zeros((2, 4, 4, 4), np.uint8), np.full((2, 2), 0.5)
+    title = " + ".join(f"fold{n}" for n in range(16)) + ": my_set, all split: most wrong"
+    figure = sheet.contact_sheet(images, chosen, np.zeros(2, int), chances, NAMES, title=title)
+    figure.draw_without_rendering()
+    above = figure._suptitle or figure.texts[0]
+    box = above.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+    assert 0 <= box.y0 < box.y1 <= figure.bbox.height
+
+
 @pytest.mark.parametrize("chosen", [[], [2], [0, 2, 4]])
 def test_the_contact_sheet_shows_each_volume_through_its_centre(chosen):
     labels = np.array([0, 1, 0, 1, 0])

@@ -6,6 +6,7 @@ import pytest
 import lmttm
 import predict
 from lmttm.data import phantoms
+from lmttm.data.own import seen_before
 from lmttm.errors import InputError
 from lmttm.runs.external import predict_external
 from tests.conftest import TINY
@@ -61,3 +62,32 @@ def test_what_the_training_left_open_holds_for_an_external_set(run, other):
     expected = [list(row["probabilities"].values()) for row in answers.rows]
     np.testing.assert_allclose(scores.probabilities, expected, atol=1e-6)
     assert not np.allclose(scores.probabilities, run.validate(other).probabilities, atol=1e-3)
+
+
+def test_scans_of_the_training_are_no_external_validation(tmp_path, caplog):
+    """Guards against a set that the run was trained on, scored as if it had never seen it."""
+    rng = np.random.default_rng(0)
+    rows = ["path,label,split"]
+    for number in range(30):
+        np.save(tmp_path / f"{number}.npy", rng.integers(0, 256, (28, 28, 28), dtype=np.uint8))
+        rows.append(f"{number}.npy,{'ab'[number % 2]},{('train', 'val', 'test')[number // 10]}")
+    (tmp_path / "data.csv").write_text("\n".join(rows))
+    options = [f"dataset_name={tmp_path}/", f"cache={tmp_path / 'cache'}", "device=cpu"]
+    config = lmttm.load_config("demo.json", [*TINY, *options, f"output_dir={tmp_path / 'runs'}"])
+    lmttm.train(config)
+    run = lmttm.open_run(tmp_path / "runs" / "demo")
+    other = tmp_path / "other"
+    other.mkdir()
+    for number in (3, 14, 25):  # of each split
+        (other / f"x{number}.npy").write_bytes((tmp_path / f"{number}.npy").read_bytes())
+    table = "path,label\nx25.npy,b\n"
+    (other / "data.csv").write_text(f"{table}../24.npy,a\n")
+    caplog.clear()
+    predict_external(run, other)
+    assert caplog.text == ""
+    (other / "data.csv").write_text(f"{table}x14.npy,a\nx3.npy,b\n")
+    predict_external(run, other)
+    assert "2 of 3 scans were in the training or validation of demo, such as x14.npy" in caplog.text
+    assert seen_before(other, run.config) == ["x14.npy", "x3.npy"]
+    (tmp_path / "data.csv").unlink()
+    assert seen_before(other, run.config) == []

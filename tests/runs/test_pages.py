@@ -65,3 +65,29 @@ def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, 
     shipped = pages.report(scores, dataset, members[:1], ["shipped"], tmp_path, Figure())
     assert "python predict.py shipped --split val" in shipped
     assert "python train.py" not in shipped
+
+
+def test_the_report_of_several_folds_says_who_scored_a_volume(monkeypatch, tmp_path):
+    """Guards against out-of-fold predictions that are called the mean of all runs."""
+    monkeypatch.setattr(phantoms, "SPLITS", {"train": 8, "val": 4, "test": 6})
+    out = tmp_path / "my runs"
+    members = [
+        Checkpoint(
+            load_config("demo.json", [*TINY, f"output_dir={out}", "folds=2", f"fold={fold}"]),
+            *({}, 7, {}, {}, {}),
+        )
+        for fold in range(2)
+    ]
+    dataset = load_dataset(members[0].config)
+    (out / "f 0").mkdir(parents=True)
+    (out / "f 0" / "config.json").touch()
+    for split, said in (("val", "by the one run that was not trained"), ("test", "mean of 2 runs")):
+        labels = dataset.splits[split].labels.numpy()
+        found = {"dataset": dataset.name, "split": split}
+        found |= metrics.score(labels, np.eye(2)[labels])
+        scores = Scores(found, labels, np.eye(2)[labels], dataset.class_names)
+        html = pages.report(scores, dataset, members, ["f 0", "f1"], out, Figure())
+        assert said in html
+        assert ("are the mean of" in html) == (split == "test")
+        assert "--runs &#39;f 0&#39; f1" in html  # to be typed as it stands
+        assert f"python train.py &#39;{out}/f 0/config.json&#39;" in html

@@ -26,7 +26,12 @@ def scored():
     second = np.array([0.1, 0.2, 0.9, 0.8, 0.3])
     labels = np.array([0, 0, 1, 1, 1])
     images = torch.arange(5 * 8, dtype=torch.uint8).repeat_interleave(64).view(5, 8, 8, 8)
-    found = {"dataset": "Some", "acc": 0.8, "interval": {"acc": [0.4, 1.0], "auc": None}}
+    found = {
+        "dataset": "data/Some/",
+        "runs": ["a", "b"],
+        "acc": 0.8,
+        "interval": {"acc": [0.4, 1.0], "auc": None},
+    }
     scores = results.Scores(found, labels, np.stack([1 - second, second], axis=1), CLASSES)
     return scores, Split("val", images, torch.from_numpy(labels))
 
