@@ -1,24 +1,40 @@
-"""What the benchmarks share: forms of a configuration, seconds of a step, matrix rates, memory."""
+"""What the benchmarks share: the machine, forms, seconds of a step, matrix rates, memory."""
 
+import os
 import resource
 import statistics
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 
 import torch
+from joblib import cpu_count
 
 from lmttm.config.schema import Config
 from lmttm.data.dataset import Split
-from lmttm.device import make_deterministic
+from lmttm.device import describe, make_deterministic
 from lmttm.errors import InputError
 from lmttm.evaluation.evaluate import evaluate
 from lmttm.model.build import build_model
+from lmttm.model.machine import LMTTM
 from lmttm.model.trace import Classifier
 from lmttm.training.setup import make_trainer
 from lmttm.training.trainer import Trainer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+K = TypeVar("K", bound=Hashable)
+OPENMP = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Where and when something is measured; on the CPU also how threads share its cores."""
+    return {
+        "device": describe(device),
+        "cores": cpu_count(),  # that this process may use
+        "torch": torch.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+        "openmp": {name: os.environ[name] for name in OPENMP if name in os.environ},
+    }
 
 
 def form(config: Config, *, fast: bool, precision: str, compile: str = "off") -> Config:
@@ -48,14 +64,25 @@ def rate(seconds: list[float], batch: int) -> dict[str, float]:
 
 def timed(call: Callable[[], Any], repeats: int, device: torch.device) -> list[float]:
     """Seconds of each repeat, after two that warm up."""
-    seconds = []
+    return interleaved({"": call}, repeats, device)[""]
+
+
+def interleaved(
+    calls: Mapping[K, Callable[[], Any]], repeats: int, device: torch.device
+) -> dict[K, list[float]]:
+    """Seconds of each repeat of each call, after two that warm up.
+
+    The calls take turns, so that a machine whose speed drifts slows them all alike.
+    """
+    seconds: dict[K, list[float]] = {name: [] for name in calls}
     for number in range(repeats + 2):
-        synchronize(device)
-        began = time.perf_counter()
-        call()
-        synchronize(device)
-        if number >= 2:
-            seconds.append(time.perf_counter() - began)
+        for name, call in calls.items():
+            synchronize(device)
+            began = time.perf_counter()
+            call()
+            synchronize(device)
+            if number >= 2:
+                seconds[name].append(time.perf_counter() - began)
     return seconds
 
 
@@ -101,12 +128,24 @@ def trainer_of(config: Config, device: torch.device, steps: int = 1) -> Trainer:
     return make_trainer(config, split, model_of(config, device))
 
 
-def inference_seconds(config: Config, device: torch.device, repeats: int) -> list[float]:
-    """Seconds of one batch each; in bf16 only here: train.py and predict.py score in fp32."""
-    model, split = model_of(config, device), split_of(config, device)
+def inference_of(config: Config, device: torch.device) -> Callable[[], None]:
+    """What classifies a batch; see `classifies`."""
+    return classifies(model_of(config, device), split_of(config, device), config)
 
-    def infer() -> None:
-        with torch.autocast(device.type, torch.bfloat16, config.train.precision == "bf16"):
+
+def classifies(model: Classifier, split: Split, config: Config) -> Callable[[], None]:
+    """What classifies a split; in bf16 only here: train.py and predict.py score in fp32."""
+    kind = split.images.device.type
+
+    def classify() -> None:
+        with torch.autocast(kind, torch.bfloat16, config.train.precision == "bf16"):
             evaluate(model, split, batch_size=config.batch_size)
 
-    return timed(infer, repeats, device)
+    return classify
+
+
+def steps_and_tokens(config: Config) -> tuple[int, int]:
+    """Steps, and input tokens of each."""
+    model = build_model(config)
+    assert isinstance(model, LMTTM)  # `check_machine` refuses the baseline
+    return model.tokenizer.grid(config.shape)

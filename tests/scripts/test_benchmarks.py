@@ -1,10 +1,16 @@
 """The benchmarks run, here on the CPU with a tiny machine, and keep what they have measured."""
 
 import json
+import os
+import signal
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+
+from lmttm.errors import RunError
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = [
@@ -154,16 +160,128 @@ def test_the_whole_runs_on_the_cpu(gpu, tmp_path):
     assert list(outcomes) == list(gpu.PARTS)
 
 
-def test_throughput_measures_both_forms(tmp_path, monkeypatch):
+def test_throughput_measures_both_forms_free_and_busy(tmp_path, monkeypatch, capsys):
+    """Guards against a load that is not there, or figures of one form under another's name."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import measuring
     import throughput
 
-    monkeypatch.setattr(throughput, "matrix_rate", lambda *_: 100.0)
+    monkeypatch.setattr(measuring, "matrix_rate", lambda *_: 100.0)
     arguments = ["base.json", *TINY, "device=cpu", "batch_size=2", "--repeats", "1"]
     assert throughput.main([*arguments, "--out", str(tmp_path)]) == 0
-    result = json.loads((tmp_path / "throughput.json").read_text())
-    for form in ("fast", "plain"):
-        assert result[form]["training_bf16"]["volumes_per_second"] > 0
+    alone = json.loads((tmp_path / "throughput.json").read_text())["rows"]
+    assert throughput.main([*arguments, "--busy", "--out", str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / "throughput.json").read_text())["rows"]
+    kinds = [
+        (mode, form, precision)
+        for form in ("fast", "plain")
+        for precision in ("bf16", "fp32")
+        for mode in ("training", "inference")
+    ]
+    assert [(row["mode"], row["form"], row["precision"]) for row in alone] == kinds
+    assert [(row["mode"], row["form"], row["precision"]) for row in rows] == kinds
+    assert all(row["volumes_per_second"] > 0 and "busy" not in row for row in alone)
+    assert all(row["busy"]["volumes_per_second"] > 0 for row in rows)
+    assert "plain form, beside a load" in capsys.readouterr().out
+
+
+def test_the_table_of_throughput_has_each_figure_in_its_place(monkeypatch):
+    """Guards against columns that were exchanged, and ratios to the wrong form."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from throughput import table
+
+    def row(mode, form, precision, free, busy):
+        figures = [
+            {"volumes_per_second": x, "slowest": x - 1, "fastest": x + 1} for x in (free, busy)
+        ]
+        names = {"mode": mode, "form": form, "precision": precision}
+        return names | figures[0] | {"busy": figures[1]}
+
+    rows = [
+        row(mode, form, precision, *(base * share for share in (1, 0.5)))
+        for mode, first in (("training", 2), ("inference", 20))
+        for form, precision, base in (
+            ("fast", "bf16", 8 * first),
+            ("fast", "fp32", 4 * first),
+            ("plain", "bf16", 2 * first),
+            ("plain", "fp32", first),
+        )
+    ]
+    facts = {"command": "x.json", "device": "cpu (1 threads)", "cores": 2, "torch": "2", "date": ""}
+    lines = table({**facts, "repeats": 3, "rows": rows}).splitlines()
+    assert (
+        "| training, bf16 | 4.0 (3.0 to 5.0), 2.00x | 16.0 (15.0 to 17.0), 8.00x "
+        "| 2.0 (1.0 to 3.0), 1.00x | 8.0 (7.0 to 9.0), 4.00x |"
+    ) in lines
+    assert lines[-1].startswith("| inference, fp32 | 20.0 (19.0 to 21.0), 1.00x | 80.0 ")
+
+
+@pytest.fixture
+def load(monkeypatch, tmp_path):
+    """The module `benchmarks/load.py`, with a load that starts at once instead of a training."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import load
+
+    script = tmp_path / "load_of_sums.py"
+    script.write_text(
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'benchmarks')!r}]\n"
+        "from load import obey\n"
+        "obey(lambda: sum(range(100_000)))\n"
+    )
+    monkeypatch.setattr(load, "competing", partial(load.competing, [], script=script))
+    return load
+
+
+def test_a_load_works_only_where_it_is_told_to(load):
+    """Guards against a load that also runs beside the free figures."""
+
+    def seconds(process):
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    with load.competing() as one:
+        paused = seconds(one.process)
+        time.sleep(0.3)
+        assert seconds(one.process) == paused
+        with one.running():
+            while seconds(one.process) < paused + 0.1:
+                time.sleep(0.02)
+        done = seconds(one.process)
+        time.sleep(0.3)
+        assert seconds(one.process) - done < 0.05
+    assert one.process.poll() is not None
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RunError])
+def test_a_load_ends_with_what_it_competes_with(load, error):
+    """Guards against a process that eats the cores after Ctrl-C."""
+    with pytest.raises(error), load.competing() as one, one.running():
+        raise error
+    assert one.process.returncode == -signal.SIGKILL
+
+
+def test_a_load_ends_after_a_benchmark_that_was_killed(load):
+    """Guards against a process that is left behind where nothing can be done any more."""
+    with load.competing() as one:
+        one.tell("run")
+        one.process.stdin.close()  # as the system does for a process that is killed
+        assert one.process.wait(timeout=60) == 0
+    with load.competing() as one:
+        one.process.stdin.close()
+        assert one.process.wait(timeout=60) == 0
+
+
+def test_a_load_that_cannot_run_is_an_error(load, tmp_path):
+    """Guards against free figures that pass for busy ones."""
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise SystemExit(2)")
+    ended = pytest.raises(RunError, match="the competing load has ended")
+    with ended, load.competing(script=broken):
+        pass
+    with load.competing() as one:
+        one.process.kill()
+        with ended, one.running():
+            pass
 
 
 def test_large_sets_train_in_the_memory_of_small_ones(tmp_path, monkeypatch, capsys):
