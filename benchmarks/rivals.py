@@ -1,0 +1,131 @@
+"""The networks that `networks.py` compares: ours, torchvision's and MONAI's."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lmttm.config.files import load_config
+from lmttm.config.schema import Config
+from lmttm.model.build import build_model
+from lmttm.model.trace import Classifier, Trace
+
+_HALVED_FIVE_TIMES = 32  # the least edge that a DenseNet takes
+
+
+class _Convolution(nn.Conv3d):
+    """A convolution that takes volumes two voxels deep in fp32, on the CPU.
+
+    In bfloat16, torch 2.14's gradient of its weights is wrong there, and now and then NaN (seen on
+    an AMD EPYC with AVX512-BF16, kernels of 3 voxels): a network would train on noise.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.device.type != "cpu" or input.shape[2] != 2:
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
+
+
+class Network(Classifier):
+    """A network of another library, as our trainer takes it: one step and no memory.
+
+    Args:
+        net: Volumes `(b c D H W)` -> logits `(b classes)`, or a tuple that starts with them.
+        input_shape: Channels and voxels of a volume, c D H W.
+        least_edge: Smaller volumes get a border of zeros up to this edge.
+    """
+
+    def __init__(
+        self, net: nn.Module, input_shape: tuple[int, int, int, int], *, least_edge: int = 1
+    ) -> None:
+        super().__init__(input_shape)
+        self.net = net.to(memory_format=torch.channels_last_3d)  # faster on a CPU
+        for module in net.modules():
+            if type(module) is nn.Conv3d:
+                module.__class__ = _Convolution
+        missing = [max(0, least_edge - edge) for edge in input_shape[1:]]
+        self.border = [width for n in reversed(missing) for width in (n // 2, n - n // 2)]
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        """Classifies volumes `(b c D H W)` in [0, 1]: logits `(b classes)`. Changes nothing."""
+        self.check(volumes)
+        output = self.net(F.pad(volumes, self.border))
+        logits: Tensor = output[0] if isinstance(output, tuple) else output
+        return logits
+
+    def run(self, volumes: Tensor) -> Trace:
+        """Classifies volumes; the trace has one step, which is the answer."""
+        logits = self(volumes)
+        memory = logits.new_zeros(len(logits), 0, 0, 0)
+        return Trace(logits=logits, step_logits=logits[:, None], memory=memory)
+
+    def remember(self, mean: Tensor, *, num_steps: int, finite: Tensor) -> None:
+        """Does nothing: there is no memory to carry over."""
+
+
+def networks(config: Config) -> dict[str, Callable[[], Classifier]]:
+    """What builds each network for the volumes and classes of a configuration.
+
+    Args:
+        config: Of a machine; `distance` is decided.
+
+    Returns:
+        By name; MONAI's only where it is installed.
+    """
+    model = config.model
+    kept = {name: getattr(model, name) for name in ("in_channels", "out_class_num")}
+    models = {
+        "LMTTM": model,
+        "LMTTM of base.json": load_config("base.json").model.model_copy(update=kept),
+        "TTM": model.model_copy(update={"model": "ttm"}),
+        "r3d_18 (torchvision)": model.model_copy(update={"model": "resnet3d"}),
+    }
+    found: dict[str, Callable[[], Classifier]] = {
+        name: partial(build_model, config.model_copy(update={"model": model}))
+        for name, model in models.items()
+    }
+    return found | (_of_monai(config) if has_monai() else {})
+
+
+def has_monai() -> bool:
+    """Whether MONAI is installed (the extra `benchmark`)."""
+    return importlib.util.find_spec("monai") is not None
+
+
+def _of_monai(config: Config) -> dict[str, Callable[[], Classifier]]:
+    """MONAI's classifiers with its own settings; the transformer sees 4 x 4 x 4 patches."""
+    nets: Any = importlib.import_module("monai.networks.nets")
+    channels = config.model.in_channels + (config.distance == "on")
+    classes = config.model.out_class_num
+    shape = (channels, *config.shape)
+
+    def resnet() -> Classifier:
+        net = nets.resnet18(spatial_dims=3, n_input_channels=channels, num_classes=classes)
+        return Network(net, shape)
+
+    def densenet() -> Classifier:
+        net = nets.DenseNet121(spatial_dims=3, in_channels=channels, out_channels=classes)
+        return Network(net, shape, least_edge=_HALVED_FIVE_TIMES)
+
+    def transformer() -> Classifier:
+        net = nets.ViT(
+            in_channels=channels,
+            img_size=config.shape,
+            patch_size=[max(1, edge // 4) for edge in config.shape],
+            num_classes=classes,
+            classification=True,
+            post_activation="none",  # not Tanh: the loss takes logits
+        )
+        return Network(net, shape)
+
+    return {
+        "ResNet-18 (MONAI)": resnet,
+        "DenseNet-121 (MONAI)": densenet,
+        "ViT (MONAI)": transformer,
+    }
