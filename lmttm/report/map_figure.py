@@ -8,7 +8,7 @@ import numpy as np
 from lmttm.report.explain_page import HeatMap
 from lmttm.report.heatmap import overlay
 from lmttm.report.sheet import centre_of
-from lmttm.report.style import legible
+from lmttm.report.style import legible, slice_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def draw_maps(volume: np.ndarray, maps: Sequence[HeatMap], title: str) -> "Figur
             axis, heat = number % 3, (found.heat, found.random)[number // 3]
             along = np.moveaxis(volume, axis, 0), np.moveaxis(heat, axis, 0)
             image = overlay(panel, *along, int(place[axis]))
-            panel.set_xlabel(f"{'DHW'[axis]} = {place[axis]}", fontsize=8)
+            panel.set_xlabel(slice_name(axis, int(place[axis]), volume.shape), fontsize=8)
         panels[1].set_title("this model", fontsize=9)
         panels[4].set_title("random weights", fontsize=9)
         row.colorbar(image, ax=panels, shrink=0.8, label="1: the largest")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmttm.report.sheet import centre_of
-from lmttm.report.style import BLUE, legible
+from lmttm.report.style import BLUE, legible, slice_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,7 @@ def draw(volumes: Mapping[str, NDArray[Any]]) -> "Figure":
         centre = centre_of(volume)
         for axis, panel in enumerate(slices):
             panel.imshow(volume.take(centre[axis], axis), cmap="gray", vmin=0, vmax=255)
-            panel.set_xlabel(f"{'DHW'[axis]} = {centre[axis]}", fontsize=8)
+            panel.set_xlabel(slice_name(axis, centre[axis], volume.shape), fontsize=8)
             panel.set_xticks([])
             panel.set_yticks([])
         counts = np.bincount(volume.ravel(), minlength=256)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmttm.data.chosen import Arrays
-from lmttm.report.style import legible, short
+from lmttm.report.style import legible, short, slice_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,10 +101,10 @@ def contact_sheet(
             fontsize=9,
         )
         centre = centre_of(images[index])
-        for axis, (panel, name) in enumerate(zip(panels, "DHW", strict=True)):
-            volume = images[index]
+        volume = images[index]
+        for axis, panel in enumerate(panels):
             panel.imshow(volume.take(centre[axis], axis), cmap="gray", vmin=0, vmax=255)
-            panel.set_xlabel(f"{name} = {centre[axis]}", fontsize=8)
+            panel.set_xlabel(slice_name(axis, centre[axis], volume.shape), fontsize=8)
             panel.set_xticks([])
             panel.set_yticks([])
     return figure

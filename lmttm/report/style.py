@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,11 @@ def _escaped(letter: str) -> str:
 def short(name: str) -> str:
     """A name that fits beside a picture."""
     return name if len(name) <= 24 else name[:22] + "..."
+
+
+def slice_name(axis: int, index: int, shape: Sequence[int]) -> str:
+    """What a slice of a volume `(D H W)` is called beneath it; pages count from 1 likewise."""
+    return f"{'DHW'[axis]}: slice {index + 1} of {shape[axis]}"
 
 
 def to_png(figure: "Figure") -> bytes:

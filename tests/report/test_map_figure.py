@@ -22,7 +22,8 @@ def test_each_map_stands_beside_that_of_random_weights_at_its_hottest_place():
         grey, over = panel.images
         np.testing.assert_array_equal(grey.get_array(), shown.volume.take(place, axis))
         np.testing.assert_allclose(over.get_array(), heat.take(place, axis) / heat.max())
-        assert panel.get_xlabel() == f"{'DHW'[axis]} = {place}"
+        edge = shown.volume.shape[axis]
+        assert panel.get_xlabel() == f"{'DHW'[axis]}: slice {place + 1} of {edge}"
     assert any("largest" in panel.get_ylabel() for panel in figure.axes)
 
 
@@ -32,4 +33,5 @@ def test_an_empty_map_is_shown_at_the_centre_of_the_volume():
     figure = draw_maps(shown.volume, [empty], "")
     labels = [panel.get_xlabel() for panel in figure.axes if panel.images][:3]
     centre = centre_of(shown.volume)
-    assert labels == [f"{axis} = {place}" for axis, place in zip("DHW", centre, strict=True)]
+    numbered = zip("DHW", centre, shown.volume.shape, strict=True)
+    assert labels == [f"{axis}: slice {place + 1} of {edge}" for axis, place, edge in numbered]

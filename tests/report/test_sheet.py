@@ -71,7 +71,9 @@ def test_the_contact_sheet_shows_each_volume_through_its_centre(chosen):
     for number, index in enumerate(chosen):
         cuts = [panel.get_xlabel() for panel in panels[3 * number : 3 * number + 3]]
         middle = (4, 4, 4) if index == 4 else (2, 5, 7)
-        assert cuts == [f"{axis} = {c}" for axis, c in zip("DHW", middle, strict=True)]
+        assert cuts == [
+            f"{axis}: slice {c + 1} of 9" for axis, c in zip("DHW", middle, strict=True)
+        ]
         if chosen:
             assert sheet_titles(figure)[number].startswith(f"#{index}: label class {index % 2}\n")
         first = panels[3 * number].images[0].get_array()
