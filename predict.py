@@ -43,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--data", metavar="FOLDER", help="score all scans of another labelled set (its tables)"
     )
     own.add_argument(
-        "--input", nargs="+", metavar="PATH", help="scans, or folders of scans or DICOM slices"
+        "--input",
+        nargs="+",
+        metavar="PATH",
+        help="scans, or folders of scans or DICOM slices; of a case of several scans such as "
+        "t1.nii.gz,t2.nii.gz",
     )
     for name, count, metavar, text in _OPTIONS:
         own.add_argument(f"--{name}", type=cli.numbers(count), metavar=metavar, help=text)

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from lmttm import cli
 from lmttm.config.files import load_config
 from lmttm.config.schema import Config
-from lmttm.data.preparation import load_volume
+from lmttm.data.cases import load_volume
 from lmttm.errors import InputError, RunError
 
 SPACING = (0.7, 0.7, 0.6)  # mm

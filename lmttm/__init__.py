@@ -14,8 +14,8 @@ from lmttm.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from lmttm.config.files import load_config
+    from lmttm.data.cases import load_volume
     from lmttm.data.dataset import prepare
-    from lmttm.data.preparation import load_volume
     from lmttm.data.sources import load_dataset
     from lmttm.model.build import build_model
     from lmttm.runs.checkpoint import load_run
@@ -50,7 +50,7 @@ _HOMES = {
     "load_config": "lmttm.config.files",
     "load_dataset": "lmttm.data.sources",
     "load_run": "lmttm.runs.checkpoint",
-    "load_volume": "lmttm.data.preparation",
+    "load_volume": "lmttm.data.cases",
     "open_run": "lmttm.runs.opening",
     "prepare": "lmttm.data.dataset",
     "run_sweep": "lmttm.sweeps.execute",

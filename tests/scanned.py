@@ -11,7 +11,9 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from lmttm.data.preparation import Geometry, Intensity, cut, to_bytes
+from lmttm.config.volume import Intensity
+from lmttm.data.intensity import to_bytes
+from lmttm.data.preparation import Geometry, cut
 
 EDGE = 60.0  # mm: the object lies in a cube of this edge around the origin
 
@@ -92,9 +94,11 @@ def assert_same(cube, expected, codes=""):
     assert difference.max() < 16, codes
 
 
-def write_nifti(path, voxels, spacing=(1.0, 1.0, 1.0), kind=nibabel.Nifti1Image):
-    """An image in RAS."""
-    nibabel.save(kind(voxels, np.diag([*spacing, 1.0])), path)
+def write_nifti(path, voxels, spacing=(1.0, 1.0, 1.0), kind=nibabel.Nifti1Image, origin=0.0):
+    """An image in RAS; its first voxel lies at this place in mm, along each axis."""
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = origin
+    nibabel.save(kind(voxels, affine), path)
     return path
 
 

@@ -1,6 +1,7 @@
 """Shows and checks scans before anybody trains.
 
 python tools/prepare.py CONFIG scan.nii.gz folder/   what the model will see, as a picture
+python tools/prepare.py CONFIG t1.nii.gz,t2.nii.gz   the same for a case of two scans
 python tools/prepare.py CONFIG --check               all faults of a labelled set, in one table
 python tools/prepare.py CONFIG --clear               removes the cache of prepared scans
 """
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.parser(
         "Shows and checks scans before anybody trains.",
         runs=True,
-        others="scans or folders to show, and key=value texts such as volume.axes=zyx",
+        others="what to show: scans, folders, or the scans of a case with commas between; and "
+        "key=value texts such as volume.axes=zyx",
     )
     parser.add_argument("--check", action="store_true", help="check the labelled set")
     parser.add_argument("--clear", action="store_true", help="remove the cache of prepared scans")
@@ -70,11 +72,12 @@ def _check(args: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def _show(args: argparse.Namespace, overrides: list[str], paths: list[str]) -> int:
-    from lmttm.data.preparation import prepare_all
+    from lmttm.data.cases import prepare_all
     from lmttm.report import prepared, style
 
     config = _config(args, overrides)
-    volumes, notes, failures = prepare_all(paths, config)
+    untrained = args.config.endswith(".json")
+    volumes, notes, failures = prepare_all(paths, config, untrained=untrained)
     if not config.volume.settled and config.volume.window is None:
         print("the window is each scan's own; a training settles one for all (volume.intensity)")
     for name, found in notes.items():

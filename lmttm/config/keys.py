@@ -19,7 +19,7 @@ def reference() -> str:
                 add(type(field.default), f"{prefix}{name}.")
                 continue
             choices = [part.names for part in field.metadata if isinstance(part, OneOf)]
-            values = ", ".join(*choices or [_values(field.annotation)])
+            values = ", ".join(dict.fromkeys(*choices or [_values(field.annotation)]))
             default = json.dumps(field.default)
             lines.append(f"| `{prefix}{name}` | `{default}` | {values} | {field.description} |")
 
@@ -35,7 +35,7 @@ def _values(annotation: Any) -> list[str]:
     if kind is Annotated:
         return _values(parts[0])
     if kind is list and get_origin(parts[0]) is not Literal:
-        return [f"list of {text}" for text in _values(parts[0])]
+        return [f"list of {text}" for text in _values(parts[0]) if text != "null"]
     if parts:
         return [text for part in parts for text in _values(part)]
     return ["null" if annotation is type(None) else annotation.__name__]

@@ -55,7 +55,11 @@ class ModelConfig(_Section):
     memory_mode: Annotated[str, OneOf(MEMORY_MODES)] = Field(
         "TL", description="how memory is read and written"
     )
-    in_channels: Literal[1] = Field(1, description="grey values of a voxel")
+    in_channels: Annotated[int, Field(ge=1, le=64)] = Field(
+        1,
+        description="grey values of a voxel, one from each scan of a case; it follows the data "
+        "set, so it may be left at 1",
+    )
     dim: Annotated[int, Field(ge=1, le=16384)] = Field(448, description="width of a token")
     memory_tokens_size: Annotated[int, Field(ge=1, le=65536)] = Field(
         448, description="tokens of the whole memory"
@@ -297,7 +301,9 @@ class Config(_Section):
         "MedMNIST",
     )
     distance: Literal["off", "on", "auto"] = Field(
-        "off", description="a signed distance channel for shape masks; auto: where all are masks"
+        "off",
+        description="a signed distance channel for shape masks; auto: where all volumes, or of "
+        "cases of several scans all volumes of one scan, are masks",
     )
     folds: Annotated[int, Field(ge=0, le=100)] = Field(
         0, description="cross-validation: parts of training + validation split; 0: official splits"
@@ -352,6 +358,30 @@ class Config(_Section):
         """What predictions are averaged over, such as `mirrored and turned`; empty: nothing."""
         views = {"mirrored": self.test_flips, "turned": self.test_turns}
         return " and ".join(word for word, averaged in views.items() if averaged)
+
+    @property
+    def grey_shape(self) -> tuple[int, ...]:
+        """Of a volume of bytes: D H W, before them the grey channels where there are several."""
+        number = self.model.in_channels
+        return self.shape if number == 1 else (number, *self.shape)
+
+    @property
+    def distance_of(self) -> tuple[int, ...]:
+        """The grey channels, from 0, whose distances are channels of the model's input as well.
+
+        Of cases of several scans those that are masks.
+        """
+        if self.distance != "on":
+            return ()
+        if self.model.in_channels == 1:
+            return (0,)
+        channels = self.volume.channels(self.model.in_channels)
+        return tuple(n for n, channel in enumerate(channels) if channel.kind == "masks")
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the model's input: the grey ones, and behind them distances."""
+        return self.model.in_channels + len(self.distance_of)
 
     @property
     def run_dir(self) -> Path:

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from lmttm.data.distance import without_cube
 
 _AXES = {"D": 2, "H": 3, "W": 4}  # of a batch (b c D H W)
-_DISTANCE = slice(1, None)  # the channel behind the grey values, where there is one
 _BENDS = 4  # points along each axis that an elastic deformation moves
 
 
@@ -18,10 +17,11 @@ class Augment:
     """Draws new changes for each volume of a batch.
 
     Which of them leave a label true depends on the data set: depth flips would swap the
-    classes of the phantoms, and any flip the left and right organs of OrganMNIST3D. A
-    distance channel moves along; where a volume is enlarged, its distances are as well, by
-    the mean factor of its axes (a bend leaves them as they are). What moves in from outside
-    repeats the voxels of the border. A mask, which has two grey values, keeps these two.
+    classes of the phantoms, and any flip the left and right organs of OrganMNIST3D. All
+    channels move together; where a volume is enlarged, its distances are as well, by the mean
+    factor of its axes (a bend leaves them as they are). What moves in from outside repeats the
+    voxels of the border. A mask, which has two grey values, keeps these two. Changes of intensity
+    are drawn for each grey channel by itself.
 
     Args:
         flip_axes: Axes (D, H, W) along which a volume is mirrored, each in half the cases.
@@ -40,6 +40,8 @@ class Augment:
             channel is that of the shape without it (see `without_cube`).
         mixup: Each volume is mixed with another; the share of the first is drawn for the
             batch from Beta(mixup, mixup). 0: no mixing.
+        num_grey: Grey channels; those behind them are distances.
+        distance_of: For each distance channel the grey channel whose shape it is about.
 
     Source: mixup, arXiv 1710.09412; cutout, arXiv 1708.04552.
     """
@@ -58,6 +60,8 @@ class Augment:
         noise: float = 0.0,
         cutout: float = 0.0,
         mixup: float = 0.0,
+        num_grey: int = 1,
+        distance_of: Sequence[int] = (),
     ) -> None:
         self.flip_axes = flip_axes
         self.turn_planes = turn_planes
@@ -70,13 +74,15 @@ class Augment:
         self.noise = noise
         self.cutout = cutout
         self.mixup = mixup
+        self.num_grey = num_grey
+        self.distance_of = distance_of
 
     def __call__(self, volumes: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Changes a batch.
 
         Args:
-            volumes: `(b c D H W)`; channel 0 holds intensities in [0, 1], channel 1, if
-                there is one, distances.
+            volumes: `(b c D H W)`; the grey channels hold intensities in [0, 1], those behind
+                them, if there are any, distances.
 
         Returns:
             The changed batch, of the same shape and range, and how it was mixed: the index
@@ -87,10 +93,15 @@ class Augment:
         if self.rotate or self.scale or self.stretch or self.elastic:
             volumes = self._resampled(volumes)
         if self.intensity or self.noise:
-            volumes = torch.cat([self._toned(volumes[:, :1]), volumes[:, _DISTANCE]], dim=1)
+            grey, distances = self._parts(volumes)
+            volumes = torch.cat([self._toned(grey), distances], dim=1)
         if self.cutout:
             volumes = self._cut_out(volumes)
         return self._mixed(volumes) if self.mixup else (volumes, None)
+
+    def _parts(self, volumes: Tensor) -> tuple[Tensor, Tensor]:
+        """The grey channels and the distance channels."""
+        return volumes[:, : self.num_grey], volumes[:, self.num_grey :]
 
     def _moved(self, volumes: Tensor) -> Tensor:
         """Flips, turns by quarters and shifts, in one go: each voxel comes from another's place.
@@ -143,8 +154,10 @@ class Augment:
             grid = grid + 2 * self.elastic * _bends(volumes)  # a grid counts in half edges
         moved = F.grid_sample(volumes, grid, padding_mode="border", align_corners=False)
         mean_factor = factor.prod(dim=1) ** (1 / factor.shape[1])
-        distances = moved[:, _DISTANCE] * mean_factor[:, None, None, None, None]
-        return _with_sharp_masks(volumes[:, :1], moved[:, :1], distances)
+        before, _ = self._parts(volumes)
+        grey, distances = self._parts(moved)
+        distances = distances * mean_factor[:, None, None, None, None]
+        return _with_sharp_masks(before, grey, distances, self.distance_of)
 
     def _toned(self, grey: Tensor) -> Tensor:
         if self.intensity:
@@ -154,7 +167,7 @@ class Augment:
         return grey.clamp(0, 1)
 
     def _cut_out(self, volumes: Tensor) -> Tensor:
-        """Blanks a cube; a distance channel becomes that of the shape without it."""
+        """Blanks a cube; distances become those of the shapes without it."""
         inside = []
         for dim in _AXES.values():
             edge = volumes.shape[dim]
@@ -162,11 +175,12 @@ class Augment:
             inside.append((place - edge * _draw(volumes)).abs() < self.cutout * edge / 2)
         depth, height, width = inside
         cube = depth[:, :, None, None] & height[:, None, :, None] & width[:, None, None, :]
-        grey = volumes[:, :1].masked_fill(cube[:, None], 0)
-        distances = volumes[:, _DISTANCE]
-        if distances.shape[1]:
-            distances = without_cube(volumes[:, 0], distances[:, 0], inside)[:, None]
-        return torch.cat([grey, distances], dim=1)
+        grey, distances = self._parts(volumes)
+        left = [
+            without_cube(grey[:, number], channel, inside)[:, None]
+            for number, channel in zip(self.distance_of, distances.unbind(1), strict=True)
+        ]
+        return torch.cat([grey.masked_fill(cube[:, None], 0), *left], dim=1)
 
     def _mixed(self, volumes: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         partner = torch.randperm(len(volumes), device=volumes.device)
@@ -174,9 +188,9 @@ class Augment:
         return share * volumes + (1 - share) * volumes[partner], (partner, share)
 
 
-def _each(volumes: Tensor) -> Tensor:
-    """One random number in [0, 1) for each volume, shaped to act on all of it."""
-    return _draw(volumes)[:, :, None, None, None]
+def _each(grey: Tensor) -> Tensor:
+    """One random number in [0, 1) for each channel of each volume, shaped to act on all of it."""
+    return torch.rand(*grey.shape[:2], 1, 1, 1, device=grey.device)
 
 
 def _draw(volumes: Tensor) -> Tensor:
@@ -194,25 +208,30 @@ def _uniform(volumes: Tensor, numbers: int) -> Tensor:
     return 2 * torch.rand(len(volumes), numbers, device=volumes.device) - 1
 
 
-def _with_sharp_masks(before: Tensor, grey: Tensor, distances: Tensor) -> Tensor:
+def _with_sharp_masks(
+    before: Tensor, grey: Tensor, distances: Tensor, distance_of: Sequence[int]
+) -> Tensor:
     """Resampled volumes, of which masks have two grey values again, as those of a test have.
 
     Args:
-        before: Intensities `(b 1 D H W)` before the resampling. A volume with two values is a mask.
+        before: Intensities `(b C D H W)` before the resampling. A channel of two values is a mask.
         grey: The same after it.
-        distances: The distance channel after it, `(b 1 D H W)`; or no channel.
+        distances: The distance channels after it, `(b M D H W)`; or no channel.
+        distance_of: For each of them the grey channel whose shape it is about.
 
     Returns:
         `(b c D H W)`. In a mask no distance is below one voxel, as in one that was not resampled.
     """
-    volume = (1, 2, 3, 4)
+    volume = (2, 3, 4)
     low, high = before.amin(volume, keepdim=True), before.amax(volume, keepdim=True)
     two_values = ((before == low) | (before == high)).all(volume, keepdim=True) & (low < high)
     shape = grey > (low + high) / 2
     voxel = 1 / max(before.shape[2:])
-    sharp = torch.where(shape, distances.clamp(min=voxel), distances.clamp(max=-voxel))
-    grey = torch.where(two_values, torch.where(shape, high, low), grey)
-    return torch.cat([grey, torch.where(two_values, sharp, distances)], dim=1)
+    channels = [torch.where(two_values, torch.where(shape, high, low), grey)]
+    for number, own in zip(distance_of, distances.unbind(1), strict=True):
+        sharp = torch.where(shape[:, number], own.clamp(min=voxel), own.clamp(max=-voxel))
+        channels.append(torch.where(two_values[:, number], sharp, own)[:, None])
+    return torch.cat(channels, dim=1)
 
 
 def _bends(volumes: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,9 @@ class Summary:
     notes: tuple[str, ...]
     edges: tuple[int, ...]
     spacing: tuple[float, ...]
+
+
+Case = tuple[Summary, ...]  # of the scans of a case, in the order of the model's grey channels
 
 
 def default_folder() -> Path:
@@ -96,10 +99,16 @@ def clear(cache: str) -> int:
     return freed
 
 
-def key_of(digest: str, geometry: Geometry) -> str:
-    """The name of the entry of a scan with a geometry."""
-    text = json.dumps([_FORMAT, digest, asdict(geometry)])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def keys_of(digests: Sequence[str], geometry: Geometry) -> list[str]:
+    """The names of the entries of a case's scans; the region of all is that of the first one.
+
+    Args:
+        digests: Of the scans.
+        geometry: What is cut out of the first one.
+    """
+    whole = [[_FORMAT, digest, asdict(geometry)] for digest in digests]
+    texts = [json.dumps([*parts, *digests[:1]] if n else parts) for n, parts in enumerate(whole)]
+    return [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
 
 
 class Cache:
@@ -107,6 +116,12 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def case(self, keys: Sequence[str]) -> Case | None:
+        """What is known of the scans of a case; None where one is missing or damaged."""
+        found = [self.summary(key) for key in keys]
+        known = tuple(summary for summary in found if summary is not None)
+        return known if len(known) == len(found) else None
 
     def summary(self, key: str) -> Summary | None:
         """What is known of an entry; None where there is none, or it is damaged."""
@@ -160,7 +175,7 @@ class Cache:
 
         Args:
             key: Its name.
-            shape: `(N D H W)`.
+            shape: `(N D H W)` or `(N C D H W)`.
             fill: Writes them where they are missing, or the file is not as it was written.
             kind: The type of a voxel.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmttm.config.schema import Config
-from lmttm.data.cache import Summary
+from lmttm.data.cache import Case, Summary
 from lmttm.data.chosen import in_parts
 from lmttm.data.dataset import Split
 from lmttm.data.tables import SPLITS, Entry, plain_spelling, refuse
@@ -55,7 +55,7 @@ def check(
     entries: Sequence[Entry],
     labels: Sequence[int],
     class_names: Sequence[str],
-    summaries: Sequence[Summary | None],
+    cases: Sequence[Case | None],
 ) -> Findings:
     """Checks the readable scans of a set.
 
@@ -63,18 +63,18 @@ def check(
         entries: The rows, each with its split.
         labels: Of each row.
         class_names: The names of the classes.
-        summaries: Of each scan; None where it cannot be read.
+        cases: What is known of each row; None where it cannot be read.
 
     Returns:
         The findings; `unreadable` is empty.
     """
     findings = Findings()
-    _find_twice(entries, summaries, findings)
+    _find_twice(entries, cases, findings)
     _find_shared_patients(entries, findings)
     for split in SPLITS:
         present = {label for e, label in zip(entries, labels, strict=True) if e.split == split}
         findings.missing += _missing(present, class_names, split)
-    _find_unusual(entries, summaries, findings)
+    _find_unusual(entries, cases, findings)
     return findings
 
 
@@ -139,25 +139,26 @@ def _missing(present: set[int], class_names: Sequence[str], split: str) -> list[
     ]
 
 
-def _find_twice(
-    entries: Sequence[Entry], summaries: Sequence[Summary | None], findings: Findings
-) -> None:
-    """Equal files, or equal voxels in files of different formats."""
+def _find_twice(entries: Sequence[Entry], cases: Sequence[Case | None], findings: Findings) -> None:
+    """Equal files, or equal voxels in files of different formats, in all channels."""
     known: dict[str, Entry] = {}
-    for entry, summary in zip(entries, summaries, strict=True):
-        if summary is None:
+    for entry, case in zip(entries, cases, strict=True):
+        if case is None:
             continue
-        flat = summary.content.low == summary.content.high
-        place = f"{entry.centre} {entry.extent}"
-        marks = [f"{summary.digest} {place}"] + ([] if flat else [summary.pixels])
-        other = next((known[mark] for mark in marks if mark in known), None)
-        leak = known.get(summary.digest)
-        for mark in (*marks, summary.digest):
+        flat = all(summary.content.low == summary.content.high for summary in case)
+        digest = " ".join(summary.digest for summary in case)
+        marks = [f"{digest} {entry.centre} {entry.extent}"]
+        marks += [] if flat else [" ".join(summary.pixels for summary in case)]
+        twice = next((known[mark] for mark in marks if mark in known), None)
+        # Another place in the scan, or another mask of it, is a case of its own within a split.
+        leak = known.get(case[0].digest)
+        for mark in (*marks, case[0].digest):
             known.setdefault(mark, entry)
-        other = other or (leak if leak and leak.split != entry.split else None)
+        other = twice or (leak if leak and leak.split != entry.split else None)
         if other is None:
             continue
-        both = f"{other.name} ({other.place}) and {entry.name} ({entry.place}) are one scan"
+        both = f"{other.name} ({other.place}) and {entry.name} ({entry.place})"
+        both += " are one scan" if len(case) == 1 else " are one case" if twice else " share a scan"
         if other.label != entry.label:
             both += f", labelled {other.label} and {entry.label}"
         if other.split != entry.split:
@@ -186,23 +187,29 @@ def _find_shared_patients(entries: Sequence[Entry], findings: Findings) -> None:
 
 
 def _find_unusual(
-    entries: Sequence[Entry], summaries: Sequence[Summary | None], findings: Findings
+    entries: Sequence[Entry], cases: Sequence[Case | None], findings: Findings
 ) -> None:
-    readable = [(e, s) for e, s in zip(entries, summaries, strict=True) if s is not None]
-    if not readable:
-        return
-    spacing = np.array([sorted(summary.spacing) for _, summary in readable])
-    extents = np.array([sorted(np.multiply(s.spacing, s.edges)) for _, s in readable])
+    readable = [(e.names, case) for e, case in zip(entries, cases, strict=True) if case is not None]
+    # Scans are compared with others of their own column.
+    for column in zip(*(zip(names, case, strict=True) for names, case in readable), strict=True):
+        _find_unlike(column, findings)
+    for names, case in readable:
+        for name, summary in zip(names, case, strict=True):
+            findings.unusual += [f"{name}: {note}" for note in summary.notes]
+
+
+def _find_unlike(scans: Sequence[tuple[str, Summary]], findings: Findings) -> None:
+    """Finds geometry that is unlike the rest."""
+    spacing = np.array([sorted(summary.spacing) for _, summary in scans])
+    extents = np.array([sorted(np.multiply(s.spacing, s.edges)) for _, s in scans])
     for what, values in (("voxels", spacing), ("a size", extents)):
         usual = np.median(values, axis=0)
         ratios = np.maximum(values / usual, usual / values).max(axis=1)
-        for (entry, _), value, ratio in zip(readable, values, ratios, strict=True):
+        for (name, _), value, ratio in zip(scans, values, ratios, strict=True):
             if ratio > _UNLIKE:
                 findings.unusual.append(
-                    f"{entry.name} has {what} of {_mm(value)}, most have about {_mm(usual)}"
+                    f"{name} has {what} of {_mm(value)}, most have about {_mm(usual)}"
                 )
-    for entry, summary in readable:
-        findings.unusual += [f"{entry.name}: {note}" for note in summary.notes]
 
 
 def _mm(edges: np.ndarray) -> str:

@@ -15,7 +15,8 @@ class Chosen:
     """Some volumes out of one or more tensors, in an order of their own.
 
     Args:
-        sources: `(N D H W)` each, or volumes that are themselves chosen; all of one shape.
+        sources: `(N D H W)` or `(N C D H W)` each, or volumes that are themselves chosen; all of
+            one shape.
         rows: Which volumes `(N)`, counted through all sources.
     """
 
@@ -25,7 +26,7 @@ class Chosen:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As a tensor's, `(N, D, H, W)`."""
+        """As a tensor's, such as `(N, D, H, W)`."""
         return (len(self.rows), *self.sources[0].shape[1:])
 
     @property
@@ -80,11 +81,16 @@ def in_parts(images: Images) -> Iterator[Tensor]:
         yield images[start : start + _PART]
 
 
-def grey_values(images: Images) -> set[int]:
-    """The grey values of volumes, or the first few of them where there are more than two."""
+def grey_values(images: Images, channel: int = 0) -> set[int]:
+    """The grey values of volumes, or the first few of them where there are more than two.
+
+    Args:
+        images: `(N D H W)`, or `(N C D H W)` of several grey channels.
+        channel: Which of several.
+    """
     seen = np.zeros(256, dtype=bool)
     for part in in_parts(images):
-        for volume in part.cpu().numpy():
+        for volume in (part if part.ndim == 4 else part[:, channel]).cpu().numpy():
             seen[volume] = True
             if seen.sum() > 2:
                 return set(np.flatnonzero(seen).tolist())
@@ -92,10 +98,10 @@ def grey_values(images: Images) -> set[int]:
 
 
 class Arrays:
-    """Volumes as arrays, each when it is wanted.
+    """Volumes `(D H W)` as arrays, each when it is wanted: of several channels the first.
 
     Args:
-        images: `(N D H W)`.
+        images: `(N D H W)` or `(N C D H W)`.
     """
 
     def __init__(self, images: Images) -> None:
@@ -103,4 +109,4 @@ class Arrays:
 
     def __getitem__(self, index: int, /) -> NDArray[Any]:
         volume: NDArray[Any] = np.asarray(self.images[int(index)].cpu())
-        return volume
+        return volume if volume.ndim == 3 else volume[0]

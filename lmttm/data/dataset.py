@@ -24,11 +24,13 @@ class Split:
 
     Attributes:
         name: train, val or test.
-        images: `(N D H W)` uint8; they may lie in a file that is larger than memory.
+        images: `(N D H W)` uint8, or `(N C D H W)` of C grey channels where there are several;
+            they may lie in a file that is larger than memory.
         labels: `(N)` int64, from 0 to the number of classes less 1.
         distances: `(N D H W)`, the signed squares of the distances to the surface of a shape
-            mask (`signed_squares`); None where the model does not see them.
-        paths: Of the scans, as their table spells them; None where the volumes have no files.
+            mask (`signed_squares`), or `(N M D H W)` of those M grey channels that are masks; None
+            where the model does not see them.
+        paths: Of the cases, as their table spells them; None where the volumes have no files.
         known: What is remembered of the file of the volumes; None where they have none.
     """
 
@@ -41,6 +43,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def num_grey(self) -> int:
+        """Grey channels of a volume."""
+        return 1 if len(self.images.shape) == 4 else self.images.shape[1]
 
     def __getitem__(self, chosen: slice) -> "Split":
         """Some of the volumes in a row, not copied."""
@@ -92,9 +99,10 @@ class Split:
         found: str = self.remembered(name, computed)
         return found
 
-    def grey_values(self) -> set[int]:
-        """The grey values, or the first few of them where there are more than two."""
-        return set(self.remembered("grey values", lambda: sorted(grey_values(self.images))))
+    def grey_values(self, channel: int = 0) -> set[int]:
+        """The grey values of a channel, or the first few of them where there are more than two."""
+        name = f"grey values {channel}" if channel else "grey values"
+        return set(self.remembered(name, lambda: sorted(grey_values(self.images, channel))))
 
     def remembered(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` computes of the volumes; of those in a file it is computed once.
@@ -128,40 +136,80 @@ class Dataset:
     splits: dict[str, Split]
     volume: VolumeConfig | None = None
 
+    @property
+    def num_grey(self) -> int:
+        """Grey channels of a volume: the scans of a case."""
+        return next(iter(self.splits.values())).num_grey
+
     def digest(self) -> str:
         """The content of each split, such as `test:c0ffee... train:...`, to notice another one."""
         return " ".join(f"{name}:{split.digest()}" for name, split in sorted(self.splits.items()))
+
+
+def with_grey(config: Config, number: int, name: str) -> Config:
+    """The configuration with the number of grey channels that a data set has.
+
+    Args:
+        config: Where `model.in_channels` is 1, the data set decides.
+        number: The number.
+        name: Of the data set.
+
+    Raises:
+        InputError: The configuration is about another number.
+    """
+    if config.model.in_channels not in (1, number):
+        raise InputError(
+            f"model.in_channels must be {number} for {name}, got {config.model.in_channels}"
+        )
+    config.volume.channels(number)
+    model = config.model.model_copy(update={"in_channels": number})
+    return config.model_copy(update={"model": model})
 
 
 def prepare(volumes: np.ndarray | Tensor, config: Config) -> Tensor:
     """Makes of stored volumes what the model takes.
 
     Args:
-        volumes: `(b D H W)` uint8, of the shape `config.shape`.
+        volumes: `(b D H W)` uint8, or `(b C D H W)` of several grey channels: each of the shape
+            `config.grey_shape`.
         config: The configuration of the model.
 
     Returns:
         `(b c D H W)` float32 on the device of the volumes: intensities in [0, 1] and, with
-        `distance=on`, the signed distance to the shape's surface in longest edges of
-        the volume.
+        `distance=on`, behind them the signed distances to the surfaces of masks in longest edges
+        of the volume.
 
     Raises:
         InputError: Another type or shape.
     """
     volumes = torch.as_tensor(volumes)
-    if volumes.dtype != torch.uint8 or volumes.ndim != 4 or volumes.shape[1:] != config.shape:
+    if volumes.dtype != torch.uint8 or tuple(volumes.shape[1:]) != config.grey_shape:
         raise InputError(
-            f"volumes must be uint8 of shape (b, {', '.join(map(str, config.shape))}), "
+            f"volumes must be uint8 of shape (b, {', '.join(map(str, config.grey_shape))}), "
             f"got {str(volumes.dtype).removeprefix('torch.')} of shape {tuple(volumes.shape)}"
         )
-    squares = signed_squares(volumes).to(volumes.device) if config.distance == "on" else None
+    squares = None
+    if config.distance_of:
+        squares = signed_squares(volumes, config.distance_of).to(volumes.device)
     return stack(volumes, squares)
 
 
 def stack(volumes: Tensor, squares: Tensor | None) -> Tensor:
-    """What a model takes `(b c D H W)`, of bytes and signed squares of distances `(b D H W)`."""
-    channels = [volumes.float() / 255] + ([] if squares is None else [distances_of(squares)])
-    return torch.stack(channels, dim=1)
+    """What a model takes `(b c D H W)`: the grey channels, and behind them the distances.
+
+    Args:
+        volumes: Bytes `(b D H W)`, or `(b C D H W)` of several grey channels.
+        squares: Signed squares of distances, likewise; None for no distances.
+    """
+    channels = [with_channels(volumes).float() / 255]
+    if squares is not None:
+        channels.append(distances_of(with_channels(squares)))
+    return torch.cat(channels, dim=1)
+
+
+def with_channels(volumes: Tensor) -> Tensor:
+    """Volumes `(b C D H W)`, where those of one channel have no axis for it."""
+    return volumes.unsqueeze(1) if volumes.ndim == 4 else volumes
 
 
 def batches(

@@ -32,29 +32,38 @@ def signed_distance(volumes: Tensor) -> Tensor:
     return distances_of(signed_squares(volumes).to(volumes.device))
 
 
-def signed_squares(volumes: Images) -> Tensor:
+def signed_squares(volumes: Images, channels: Sequence[int] = (0,)) -> Tensor:
     """The squares of the signed distances in voxels, with their signs: whole numbers.
 
     They take half the memory of the distances, or as much in large volumes, and are exact.
 
     Args:
-        volumes: Masks `(b D H W)` uint8; voxels of at least 128 are the shape.
+        volumes: Masks `(b D H W)` uint8; voxels of at least 128 are the shape. Or `(b C D H W)`
+            of several grey channels.
+        channels: Which of several grey channels are masks.
 
     Returns:
-        `(b D H W)` on the host, int16 where that holds the longest diagonal, else int32.
+        `(b D H W)`, or `(b M D H W)` of the masks among several grey channels; on the host, int16
+        where that holds the longest diagonal, else int32.
     """
     from scipy.ndimage import distance_transform_edt  # slow to import
 
-    shape = tuple(volumes.shape)
-    result = torch.zeros(shape, dtype=kind_of(shape[1:]))
-    places = iter(result.numpy())
+    shape = shape_of(volumes.shape, channels)
+    result = torch.zeros(shape, dtype=kind_of(shape[-3:]))
+    places = iter(result.view(-1, *shape[-3:]).numpy())
     for part in in_parts(volumes):
-        for volume in part.cpu().numpy():
+        masks = part if part.ndim == 4 else part[:, list(channels)].flatten(0, 1)
+        for volume in masks.cpu().numpy():
             mask, place = volume >= MASK_THRESHOLD, next(places)
             if mask.any() and not mask.all():
                 inside, outside = distance_transform_edt(mask), distance_transform_edt(~mask)
                 place[:] = np.rint(inside**2) - np.rint(outside**2)
     return result
+
+
+def shape_of(volumes: Sequence[int], channels: Sequence[int]) -> tuple[int, ...]:
+    """The shape of the signed squares of volumes of a shape; see `signed_squares`."""
+    return tuple(volumes) if len(volumes) == 4 else (volumes[0], len(channels), *volumes[2:])
 
 
 def kind_of(shape: Sequence[int]) -> torch.dtype:
@@ -67,13 +76,13 @@ def distances_of(squares: Tensor) -> Tensor:
     """The signed distances, in longest edges of the volume, of their squares in voxels.
 
     Args:
-        squares: `(b D H W)`, as `signed_squares` gives them.
+        squares: `(b D H W)` or `(b M D H W)`, as `signed_squares` gives them.
 
     Returns:
-        `(b D H W)` float32 on their device.
+        As many float32 on their device.
     """
     exact = squares.float()
-    return exact.abs().sqrt() * exact.sign() / max(squares.shape[1:])
+    return exact.abs().sqrt() * exact.sign() / max(squares.shape[-3:])
 
 
 def without_cube(grey: Tensor, distances: Tensor, inside: Sequence[Tensor]) -> Tensor:

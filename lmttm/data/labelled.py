@@ -1,5 +1,7 @@
 """Labelled volumes in MedMNIST's npz form, or unpacked into a folder of npy files.
 
+Volumes of several grey channels have an axis for them before D.
+
 Nothing in a file can run, and no memory is taken for it before its headers are known to say
 what they should.
 """
@@ -14,7 +16,9 @@ from lmttm.config.shape import Shape
 from lmttm.data.tables import SPLITS
 from lmttm.errors import InputError, one_line
 
-# By the name of a split: volumes (N D H W) uint8 and labels (N) int64.
+LARGEST_NUMBER = 64  # of grey channels
+
+# By the name of a split: volumes (N D H W) or (N C D H W) uint8 and labels (N) int64.
 Labelled = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -44,7 +48,7 @@ def read_npz(path: Path, shape: Shape, counts: dict[str, int] | None = None) -> 
         raise
     except Exception as error:  # a damaged or hostile file may raise anything
         raise InputError(f"{path} cannot be read as an npz file: {one_line(error)}") from None
-    return splits
+    return _of_one_shape(path, splits)
 
 
 def is_unpacked(folder: Path) -> bool:
@@ -70,6 +74,18 @@ def read_unpacked(folder: Path, shape: Shape) -> Labelled:
         images = _map_array(folder / f"{split}_images.npy", (None, *shape))
         labels = _map_array(folder / f"{split}_labels.npy", (len(images), 1))
         splits[split] = images, labels[:, 0].astype(np.int64)
+    return _of_one_shape(folder, splits)
+
+
+def _of_one_shape(path: Path, splits: Labelled) -> Labelled:
+    """Raises an InputError unless all splits have as many grey channels."""
+    shapes = {split: images.shape[1:] for split, (images, _) in splits.items()}
+    for split, shape in shapes.items():
+        if shape != shapes["train"]:
+            raise InputError(
+                f"{path}: volumes must have one shape, got {shapes['train']} in train and {shape} "
+                f"in {split}"
+            )
     return splits
 
 
@@ -93,6 +109,8 @@ def _check(
     right_type = dtype == np.uint8 if kind == "uint8" else dtype.kind in "ui"
     if shape[0] is None and got:
         shape = (max(got[0], 1), *shape[1:])
+    if kind == "uint8" and len(got) == len(shape) + 1 and 1 < got[1] <= LARGEST_NUMBER:
+        shape = (shape[0], got[1], *shape[1:])
     if not right_type or got != shape:
         raise InputError(
             f"{file}: {key} must be {kind} of shape {shape}, got {dtype} of shape {got}"

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,24 @@ def read_nifti(path: Path) -> Scan:
     behind = tuple(range(3, voxels.ndim))
     affine = np.array(image.affine, dtype=np.float64)
     affine[:3] *= _in_mm(image.header)
-    return oriented(voxels.squeeze(behind), affine, tuple(notes))
+    scan = oriented(voxels.squeeze(behind), affine, tuple(notes))
+    return replace(scan, located=_is_located(image.header))
 
 
 def _in_mm(header: Any) -> float:
     """The unit of length of a header; mm where it does not say."""
     units = header.get_xyzt_units()[0] if hasattr(header, "get_xyzt_units") else "unknown"
     return {"meter": 1000.0, "micron": 0.001}.get(units, 1.0)
+
+
+def _is_located(header: Any) -> bool:
+    """Whether a header has coordinates: one of Analyze has none, one of NIfTI may lack them."""
+    from nibabel.analyze import AnalyzeHeader
+
+    codes = ("sform_code", "qform_code")
+    if not isinstance(header, AnalyzeHeader):
+        return True
+    return any(code in header and int(header[code]) for code in codes)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,7 @@
-"""A labelled set of one's own scans: from its tables to the splits that a model trains on."""
+"""A labelled set of one's own scans: from its tables to the splits that a model trains on.
+
+A row is a case: one scan, or several that become the grey channels of a volume.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -9,15 +12,15 @@ import torch
 
 from lmttm.config.fields import is_own
 from lmttm.config.schema import Config
-from lmttm.config.volume import VolumeConfig
-from lmttm.data.cache import Cache, Summary, folder_of
+from lmttm.config.volume import Intensity
+from lmttm.data.cache import Cache, Case, folder_of
 from lmttm.data.checking import Findings, check, report
-from lmttm.data.content import decide
-from lmttm.data.dataset import Dataset, Split
+from lmttm.data.content import Content, decide, percentile_window
+from lmttm.data.dataset import Dataset, Split, with_grey
 from lmttm.data.gather import digests_of, summaries_of, volumes_of
 from lmttm.data.preparation import geometry_of
 from lmttm.data.splitting import draw_splits, folds
-from lmttm.data.tables import SPLITS, Entry, labels_of, read_tables, refuse
+from lmttm.data.tables import SPLITS, Entry, labels_of, path_columns, read_tables, refuse
 from lmttm.errors import InputError
 
 log = logging.getLogger("lmttm")
@@ -31,13 +34,14 @@ class Listed:
         entries: The rows, each with its split.
         labels: Of each row, from 0.
         class_names: The names of the classes.
-        volume: The section `volume`, with `table` where the tables place scans.
+        config: The configuration, with the number of grey channels, and with `table` in its
+            section `volume` where the tables place scans.
     """
 
     entries: list[Entry]
     labels: list[int]
     class_names: tuple[str, ...]
-    volume: VolumeConfig
+    config: Config
 
     def chosen(self, split: str) -> list[int]:
         """Indices of the rows of a split."""
@@ -48,10 +52,11 @@ def list_own(folder: Path, config: Config) -> Listed:
     """Reads the tables of a set, and draws the splits that they do not give.
 
     Raises:
-        InputError: The tables cannot be used.
+        InputError: The tables cannot be used, or the configuration is about other cases.
     """
     entries = read_tables(folder)
     labels, names = labels_of(entries)
+    config = with_grey(config, len(entries[0].paths), str(folder))
     unsplit = [entry for entry in entries if not entry.split]
     if unsplit and len(unsplit) < len(entries):
         raise InputError(f"{unsplit[0].place}: split is empty, in other rows it is not")
@@ -67,7 +72,7 @@ def list_own(folder: Path, config: Config) -> Listed:
     for name in ("centre", "extent"):
         if any(getattr(entry, name) is not None for entry in entries):
             volume = volume.model_copy(update={name: "table"})
-    return Listed(entries, labels, names, volume)
+    return Listed(entries, labels, names, config.model_copy(update={"volume": volume}))
 
 
 def _refolded(
@@ -104,6 +109,7 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
             is in two splits and `leaks` is not `allow`.
     """
     listed = list_own(folder, config)
+    config = listed.config
     cache = Cache(folder_of(config.cache))
     needed = set(splits) if config.volume.settled else {*splits, "train"}
     entries = [entry for entry in listed.entries if entry.split in needed]
@@ -111,18 +117,15 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
     geometry = geometry_of(config)
     found = dict(zip(entries, summaries_of(entries, geometry, cache), strict=True))
     refuse([text for text in found.values() if isinstance(text, str)])
-    summaries = {entry: s for entry, s in found.items() if isinstance(s, Summary)}
-    findings = check(entries, labels, listed.class_names, [summaries[e] for e in entries])
+    cases = {entry: case for entry, case in found.items() if not isinstance(case, str)}
+    findings = check(entries, labels, listed.class_names, [cases[e] for e in entries])
     report(findings, config, full=needed == set(SPLITS))
-    volume = _settled(
-        listed.volume, [s for entry, s in summaries.items() if entry.split == "train"]
-    )
-    settled = config.model_copy(update={"volume": volume})
+    settled = _settled(config, [case for entry, case in cases.items() if entry.split == "train"])
     result = {}
     for split in splits:
         chosen = [entry for entry in entries if entry.split == split]
         numbers = [n for n, e in zip(labels, entries, strict=True) if e.split == split]
-        images, known = volumes_of(chosen, [summaries[e] for e in chosen], settled, cache)
+        images, known = volumes_of(chosen, [cases[e] for e in chosen], settled, cache)
         result[split] = Split(
             name=split,
             images=torch.from_numpy(images),
@@ -130,7 +133,7 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
             paths=tuple(entry.name for entry in chosen),
             known=known,
         )
-    return Dataset(str(folder), listed.class_names, result, volume)
+    return Dataset(str(folder), listed.class_names, result, settled.volume)
 
 
 def load_external(folder: Path, config: Config, name: str) -> Dataset:
@@ -145,9 +148,16 @@ def load_external(folder: Path, config: Config, name: str) -> Dataset:
         The data set with that split alone.
 
     Raises:
-        InputError: Tables or scans cannot be used, or a label is no class of the run.
+        InputError: Tables or scans cannot be used, a label is no class of the run, or its cases
+            have another number of scans.
     """
     entries = read_tables(folder)
+    if len(entries[0].paths) != config.model.in_channels:
+        wanted, got = (path_columns(n) for n in (config.model.in_channels, len(entries[0].paths)))
+        raise InputError(
+            f"{folder}: the run takes the columns {','.join(wanted)} for each case, "
+            f"got {','.join(got)}"
+        )
     names = tuple(config.class_names) or labels_of(entries)[1]
     numbered = {f"class {number}": str(number) for number in range(len(names))}
     known = {numbered.get(class_name, class_name): n for n, class_name in enumerate(names)}
@@ -161,8 +171,8 @@ def load_external(folder: Path, config: Config, name: str) -> Dataset:
     cache = Cache(folder_of(config.cache))
     found = summaries_of(entries, geometry_of(config), cache)
     refuse([text for text in found if isinstance(text, str)])
-    summaries = [summary for summary in found if isinstance(summary, Summary)]
-    images, remembered = volumes_of(entries, summaries, config, cache)
+    cases = [case for case in found if not isinstance(case, str)]
+    images, remembered = volumes_of(entries, cases, config, cache)
     split = Split(
         name=name,
         images=torch.from_numpy(images),
@@ -174,14 +184,14 @@ def load_external(folder: Path, config: Config, name: str) -> Dataset:
 
 
 def seen_before(folder: Path, config: Config) -> list[str]:
-    """Names of the scans of a set that a run was trained or validated on.
+    """Names of the cases of a set that a run was trained or validated on.
 
     Args:
         folder: The folder of the tables of the set.
         config: The settled configuration of the run.
 
     Returns:
-        Those that the cache knows in both sets, whatever they are called; no scan is read.
+        Those whose first scan the cache knows in both sets, whatever it is called; none is read.
     """
     if not is_own(config.dataset_name):
         return []
@@ -212,7 +222,7 @@ def check_own(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
     listed = list_own(folder, config)
     cache = Cache(folder_of(config.cache))
     found = summaries_of(listed.entries, geometry_of(config), cache)
-    known = [summary if isinstance(summary, Summary) else None for summary in found]
+    known = [None if isinstance(case, str) else case for case in found]
     findings = check(listed.entries, listed.labels, listed.class_names, known)
     findings.unreadable = [text for text in found if isinstance(text, str)]
     counts = {
@@ -225,11 +235,24 @@ def check_own(config: Config) -> tuple[Findings, dict[str, dict[str, int]]]:
     return findings, counts
 
 
-def _settled(volume: VolumeConfig, training: Sequence[Summary]) -> VolumeConfig:
-    """The section with what is auto decided by the content of the training scans."""
+def _settled(config: Config, training: Sequence[Case]) -> Config:
+    """The configuration with what is auto decided by the content of the training scans.
+
+    Each grey channel by itself, as if there were no other.
+    """
+    volume = config.volume
     if volume.settled:
-        return volume
-    if volume.window is not None:
-        return volume.model_copy(update={"intensity": "window"})
-    kind, window = decide([summary.content for summary in training])
-    return volume.model_copy(update={"intensity": kind, "window": list(window)})
+        return config
+    channels = [
+        _decided(channel, [case[number].content for case in training])
+        for number, channel in enumerate(volume.channels(config.model.in_channels))
+    ]
+    return config.model_copy(update={"volume": volume.with_channels(channels)})
+
+
+def _decided(channel: Intensity, contents: Sequence[Content]) -> Intensity:
+    if channel.settled or channel.window is not None:
+        return channel.in_force
+    if channel.kind == "percentiles":
+        return Intensity("percentiles", percentile_window([c.levels for c in contents]))
+    return Intensity(*decide(contents))

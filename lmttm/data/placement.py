@@ -1,12 +1,16 @@
 """Where the voxels that a model sees lie in the scan that they were made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmttm.data.preparation import Geometry, Intensity, box_of, cut, to_bytes
+from lmttm.config.volume import Intensity
+from lmttm.data.cases import volume_of
+from lmttm.data.preparation import Geometry, box_of, from_prepared
 from lmttm.data.scan import Grid, Scan
 from lmttm.data.scans import read
 
@@ -26,12 +30,12 @@ class Placement:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A scan as the model sees it.
+    """A case as the model sees it.
 
     Attributes:
-        volume: `(D H W)` uint8.
+        volume: `(D H W)` uint8, or `(C D H W)` of several scans.
         notes: What is worth a warning, as sentences.
-        place: Where the volume lies in the scan.
+        place: Where the volume lies in the first scan.
     """
 
     volume: NDArray[np.uint8]
@@ -40,13 +44,15 @@ class Prepared:
 
 
 def prepared(
-    path: Path, geometry: Geometry, intensity: Intensity, name: str | None = None
+    paths: Sequence[Path], geometry: Geometry, intensities: Sequence[Intensity]
 ) -> Prepared:
-    """Reads a scan and prepares it as `volume_of` does; says where the volume lies as well."""
-    name = name or str(path)
-    scan = read(path)
-    volume, notes = to_bytes(cut(scan, geometry, name), intensity)
-    return Prepared(volume, notes, placement(scan, geometry, name))
+    """Prepares a case as `volume_of` does; says where the volume lies as well."""
+    first, *others = paths
+    scan = read(first)
+    volume, notes = volume_of(
+        chain([scan], map(read, others)), geometry, intensities, [str(path) for path in paths]
+    )
+    return Prepared(volume, notes, placement(scan, geometry, str(first)))
 
 
 def placement(scan: Scan, geometry: Geometry, name: str = "the scan") -> Placement:
@@ -62,12 +68,6 @@ def placement(scan: Scan, geometry: Geometry, name: str = "the scan") -> Placeme
     """
     affine = np.diag([*scan.spacing, 1.0]) if scan.affine is None else scan.affine
     source = scan.source or Grid(scan.voxels.shape, affine)
-    box = box_of(scan, geometry, name)
-    to_turned = np.eye(4)  # from prepared voxels to x, y, z of the scan
-    to_turned[:3, :3] = 0
-    for place, axis in enumerate(geometry.axes):
-        row = "xyz".index(axis)
-        to_turned[row, place] = box.step[place]
-        to_turned[row, 3] = box.first[place]
-    to_prepared = np.linalg.inv(affine @ to_turned) @ source.affine
+    way = from_prepared(box_of(scan, geometry, name), geometry)
+    to_prepared = np.linalg.inv(affine @ way) @ source.affine
     return Placement(source, to_prepared)

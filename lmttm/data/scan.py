@@ -40,6 +40,8 @@ class Scan:
         notes: What was repaired or is unusual, as sentences.
         affine: `(4 4)`, from x, y, z in voxels to mm; None where the file does not know it.
         source: The grid of the file, before its axes were turned; likewise.
+        located: Whether the affine leads to the patient; a header without coordinates has only
+            the conventional one, about the middle of the scan.
     """
 
     voxels: NDArray[Any]
@@ -47,6 +49,7 @@ class Scan:
     notes: tuple[str, ...] = ()
     affine: NDArray[np.float64] | None = None
     source: Grid | None = None
+    located: bool = True
 
 
 def oriented(

@@ -7,7 +7,7 @@ from lmttm.config.fields import is_own
 from lmttm.config.schema import Config
 from lmttm.config.shape import Shape
 from lmttm.data.checking import Findings, check_volumes, report
-from lmttm.data.dataset import Dataset
+from lmttm.data.dataset import Dataset, with_grey
 from lmttm.data.labelled import is_unpacked
 from lmttm.data.named import source_of
 from lmttm.data.own import check_own, load_own
@@ -28,7 +28,7 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
 
     Args:
         config: `dataset_name`, `size`, `root`, `folds`, `fold`, `volume`, `cache`,
-            `leaks` and `model.out_class_num` matter.
+            `leaks`, `model.out_class_num` and `model.in_channels` matter.
         splits: Those that are needed. Scans of one's own are read for no other split; a file
             that holds all splits gives all.
 
@@ -38,13 +38,15 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
 
     Raises:
         InputError: The file is missing and cannot be fetched, is not the official one, or
-            holds something else than it should; or `out_class_num` does not fit.
+            holds something else than it should; or `out_class_num` or `in_channels` does not
+            fit.
     """
     if is_own(config.dataset_name):
         dataset = _own(Path(config.dataset_name), config, splits)
     else:
         source = source_of(config.dataset_name)
         dataset = dataset_of(config.dataset_name, source.class_names, source.load(config))
+    config = with_grey(config, dataset.num_grey, dataset.name)
     num_classes = len(dataset.class_names)
     if config.model.out_class_num != num_classes:
         raise InputError(
@@ -52,7 +54,7 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
             f"got {config.model.out_class_num}"
         )
     if dataset.volume is None:  # a file of volumes, not of scans
-        dataset = as_scans_would_be(dataset, config.volume, config.cache)
+        dataset = as_scans_would_be(dataset, config)
         dataset = refolded(dataset, config) if config.folds else dataset
         if is_own(config.dataset_name):
             report(checked(dataset), config, full=False)

@@ -1,13 +1,14 @@
 """Statistics of a training split, which tell a volume that is unlike it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmttm.data.chosen import Images, in_parts
+from lmttm.data.tables import path_columns
 
 _MARGIN = 0.25  # share of a range by which a volume may lie outside of it
 _NEARER = 0.1  # the same of the extent, whose range leaves out the rarest
@@ -29,11 +30,11 @@ class Statistics:
     extent: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, images: Images) -> "Statistics":
-        """Of volumes `(N D H W)` uint8."""
+    def of(cls, images: Images, channel: int = 0) -> "Statistics":
+        """Of volumes `(N D H W)` uint8, or of one grey channel of `(N C D H W)`."""
         bright, share, extent = [], [], []
         for part in in_parts(images):
-            volumes = part.numpy()
+            volumes = (part if part.ndim == 4 else part[:, channel]).numpy()
             flat = volumes.reshape(len(volumes), -1)
             bright += [flat.mean(axis=1)]
             share += [(flat > 0).mean(axis=1)]
@@ -76,6 +77,32 @@ class Statistics:
                     f"its {name} is {value:.3g}; in training it was {low:.3g} to {high:.3g}"
                 )
         return unlike
+
+
+def statistics_of(images: Images) -> dict[str, Any]:
+    """What a checkpoint holds: the statistics of volumes, of several channels those of each."""
+    if len(images.shape) == 4:
+        return asdict(Statistics.of(images))
+    return {"channels": [asdict(Statistics.of(images, n)) for n in range(images.shape[1])]}
+
+
+def unlike_training(stored: dict[str, Any], volume: NDArray[np.uint8]) -> list[str]:
+    """What is unlike the training volumes in a volume, as sentences.
+
+    Args:
+        stored: What a checkpoint holds, by `statistics_of`.
+        volume: `(D H W)` or `(C D H W)` uint8.
+    """
+    if volume.ndim == 3:
+        found = Statistics.from_dict(stored)
+        return found.warnings(volume) if found else []
+    every = stored.get("channels")
+    known = [Statistics.from_dict(part) for part in every] if isinstance(every, Sequence) else []
+    return [
+        f"{column}: {sentence}"
+        for column, grey, statistics in zip(path_columns(len(volume)), volume, known, strict=False)
+        for sentence in (statistics.warnings(grey) if statistics else [])
+    ]
 
 
 def _extents(volumes: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,12 +1,13 @@
 """Tables that name labelled scans: one data.csv, or train.csv, val.csv and test.csv.
 
 Columns, in any order and case: `path` (relative to the table, or absolute) and `label` (numbers
-from 0, or words); optionally `split`, `patient`, and a place of the scan's own: `centre_d`,
-`centre_h`, `centre_w` and `extent` in mm.
+from 0, or words); optionally `path_2`, `path_3`, ... for further scans of the same case, `split`,
+`patient`, and a place of the scan's own: `centre_d`, `centre_h`, `centre_w` and `extent` in mm.
 """
 
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,27 +35,37 @@ _MOST_FAULTS = 20  # that one message lists
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of a table.
+    """A row of a table: a case.
 
     Attributes:
-        path: The scan.
-        name: The path as the table spells it.
+        paths: Its scans, one for each grey channel of the model.
+        names: The paths as the table spells them.
         label: As the table spells it.
         split: train, val or test; empty where the table does not say.
         patient: Empty where the table does not say.
         place: The table and the line, for messages.
-        centre: Of the scan's region in mm, where the table gives one.
-        extent: Edge of the scan's region in mm, where the table gives one.
+        centre: Of the region in mm of the first scan, where the table gives one.
+        extent: Edge of the region in mm, where the table gives one.
     """
 
-    path: Path
-    name: str
+    paths: tuple[Path, ...]
+    names: tuple[str, ...]
     label: str
     split: str
     patient: str
     place: str
     centre: tuple[float, float, float] | None = None
     extent: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What the case is called: its scans, with commas between."""
+        return ",".join(self.names)
+
+
+def path_columns(number: int) -> list[str]:
+    """The columns of the scans of a case: path, path_2, path_3, ..."""
+    return ["path", *(f"path_{place}" for place in range(2, number + 1))]
 
 
 def read_tables(folder: Path) -> list[Entry]:
@@ -66,7 +77,15 @@ def read_tables(folder: Path) -> list[Entry]:
     one = folder / ONE_TABLE
     if one.exists():
         return read_table(one)
-    return [entry for split in SPLITS for entry in read_table(folder / f"{split}.csv", split)]
+    tables = [read_table(folder / f"{split}.csv", split) for split in SPLITS]
+    numbers = [len(entries[0].paths) for entries in tables]
+    for split, number in zip(SPLITS, numbers, strict=True):
+        if number != numbers[0]:
+            raise InputError(
+                f"{folder / split}.csv must have the columns {','.join(path_columns(numbers[0]))} "
+                f"of {SPLITS[0]}.csv, got {','.join(path_columns(number))}"
+            )
+    return [entry for entries in tables for entry in entries]
 
 
 def read_table(table: Path, split: str = "") -> list[Entry]:
@@ -88,10 +107,11 @@ def read_table(table: Path, split: str = "") -> list[Entry]:
             f"{table} must have the columns path,label and at least one row, "
             f"got the columns {','.join(cells.header)} and {len(cells.rows)} rows"
         )
+    columns = _path_columns_in(table, cells.header)
     entries, faults = [], cells.faults
     for line, row in cells.rows:
         try:
-            entries.append(_entry(table, f"{table.name}, line {line}", row, split))
+            entries.append(_entry(table, f"{table.name}, line {line}", row, columns, split))
         except InputError as error:
             faults.append(str(error))
     refuse(faults)
@@ -110,10 +130,28 @@ def refuse(faults: Sequence[str]) -> None:
     )
 
 
-def _entry(table: Path, place: str, row: dict[str, str], split: str) -> Entry:
-    name, label = row.get("path", ""), row.get("label", "")
-    if not name or not label:
-        raise InputError(f"{place}: path and label must not be empty")
+def _path_columns_in(table: Path, header: Sequence[str]) -> list[str]:
+    """The columns of a table that name scans.
+
+    Raises:
+        InputError: One of them is missing between others.
+    """
+    found = {name for name in header if name == "path" or re.fullmatch(r"path_\d+", name)}
+    columns = path_columns(len(found))
+    if found != set(columns):
+        raise InputError(
+            f"{table}: the columns of a case's scans must be {','.join(columns)}, got "
+            f"{','.join(name for name in header if name in found)}"
+        )
+    return columns
+
+
+def _entry(
+    table: Path, place: str, row: dict[str, str], columns: Sequence[str], split: str
+) -> Entry:
+    names, label = [row.get(column, "") for column in columns], row.get("label", "")
+    if not all(names) or not label:
+        raise InputError(f"{place}: {', '.join(columns)} and label must not be empty")
     given = row.get("split", "").lower()
     if not split and given and given not in _SPELT:
         raise InputError(f"{place}: split must be train, val or test, got {given}")
@@ -125,8 +163,8 @@ def _entry(table: Path, place: str, row: dict[str, str], split: str) -> Entry:
         raise InputError(f"{place}: extent must be more than 0 mm, got {extent:g}")
     d, h, w = centre
     return Entry(
-        path=_path(table, place, name),
-        name=name,
+        paths=tuple(_path(table, place, name) for name in names),
+        names=tuple(names),
         label=label,
         split=split or _SPELT.get(given, ""),
         patient=row.get("patient", ""),

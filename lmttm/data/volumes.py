@@ -12,11 +12,11 @@ import torch
 
 from lmttm.config.schema import Config
 from lmttm.config.shape import Shape
-from lmttm.config.volume import VolumeConfig
+from lmttm.config.volume import Intensity
 from lmttm.data.cache import Cache, folder_of
 from lmttm.data.checking import Findings, check_volumes
 from lmttm.data.chosen import Chosen, in_parts
-from lmttm.data.dataset import Dataset, Split
+from lmttm.data.dataset import Dataset, Split, with_channels
 from lmttm.data.labelled import Labelled, read_npz, read_unpacked
 from lmttm.data.remembered import Remembered, name_of
 from lmttm.data.tables import SPLITS
@@ -90,35 +90,53 @@ def numbered(num_classes: int) -> tuple[str, ...]:
     return tuple(f"class {number}" for number in range(num_classes))
 
 
-def as_scans_would_be(dataset: Dataset, volume: VolumeConfig, cache: str) -> Dataset:
+def as_scans_would_be(dataset: Dataset, config: Config) -> Dataset:
     """Treats stored bytes as the bytes of a scan: a mask of 0 and 1 becomes one of 0 and 255.
 
     Args:
         dataset: Its volumes are as their file holds them.
-        volume: The section `volume`; what is auto is decided by the training split.
-        cache: The key `cache`: where changed bytes of volumes go that lie in a file.
+        config: `volume` says how, what is auto is decided by the training split; `cache` is where
+            changed bytes of volumes go that lie in a file.
 
     Returns:
         The data set with `volume` settled.
+
+    Raises:
+        InputError: Percentiles are wanted, which only scans have.
     """
-    if not volume.settled:
-        masks = len(dataset.splits["train"].grey_values()) <= 2
-        kind = "masks" if masks else "bytes" if volume.window is None else "window"
-        volume = volume.model_copy(update={"intensity": kind})
+    train = dataset.splits["train"]
+    channels = [
+        channel if channel.settled else Intensity(_kind(train, number, channel), channel.window)
+        for number, channel in enumerate(config.volume.channels(dataset.num_grey))
+    ]
     changed = {}
     for name, split in dataset.splits.items():
-        table = _table(split, volume)
-        changed[name] = split if table is None else _looked_up(split, table, cache)
-    return replace(dataset, splits=changed, volume=volume)
+        tables = [_table(split, number, channel) for number, channel in enumerate(channels)]
+        same = all(table is None for table in tables)
+        changed[name] = split if same else _looked_up(split, tables, config.cache)
+    return replace(dataset, splits=changed, volume=config.volume.with_channels(channels))
 
 
-def _looked_up(split: Split, table: torch.Tensor, cache: str) -> Split:
+def _kind(train: Split, number: int, channel: Intensity) -> str:
+    if channel.kind == "percentiles":
+        raise InputError(
+            "volume.intensity=percentiles needs volume.window=LOW,HIGH where volumes are bytes "
+            "already"
+        )
+    if len(train.grey_values(number)) <= 2:
+        return "masks"
+    return "bytes" if channel.window is None else "window"
+
+
+def _looked_up(split: Split, tables: list[torch.Tensor | None], cache: str) -> Split:
     """The split with other bytes; those of volumes in a file go to a file."""
 
     def fill(result: np.ndarray) -> None:
         start = 0
         for part in in_parts(split.images):
-            result[start : start + len(part)] = table[part.int()].numpy()
+            grey = zip(with_channels(part).unbind(1), tables, strict=True)
+            other = [bytes_ if table is None else table[bytes_.int()] for bytes_, table in grey]
+            result[start : start + len(part)] = torch.stack(other, 1).view_as(part).numpy()
             start += len(part)
 
     shape = tuple(split.images.shape)
@@ -126,24 +144,25 @@ def _looked_up(split: Split, table: torch.Tensor, cache: str) -> Split:
         images = np.empty(shape, dtype=np.uint8)
         fill(images)
         return replace(split, images=torch.from_numpy(images))
-    text = f"{split.digest()} {table.tolist()}"
+    listed = " ".join("as it is" if table is None else str(table.tolist()) for table in tables)
+    text = f"{split.digest()} {listed}"
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
     images, known = Cache(folder_of(cache)).volumes(key, shape, fill)
     return replace(split, images=torch.from_numpy(images), known=known)
 
 
-def _table(split: Split, volume: VolumeConfig) -> torch.Tensor | None:
-    """What each byte becomes, where that is another byte."""
+def _table(split: Split, number: int, channel: Intensity) -> torch.Tensor | None:
+    """What each byte of a grey channel becomes, where that is another byte."""
     grey = torch.arange(256)
-    if volume.intensity == "masks":
-        values = split.grey_values()
+    if channel.kind == "masks":
+        values = split.grey_values(number)
         shape = max(values, default=255)
         if shape in (0, 255) or len(values) > 2:
             return None
         return ((grey == shape) * 255).to(torch.uint8)
-    if volume.window is None or volume.intensity in ("bytes", "each"):
+    if channel.window is None or channel.kind in ("bytes", "each"):
         return None
-    low, high = volume.window
+    low, high = channel.window
     return (255 * ((grey - low) / (high - low)).clamp(0, 1)).round().to(torch.uint8)
 
 

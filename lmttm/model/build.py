@@ -138,7 +138,7 @@ def _input_shape(config: Config) -> tuple[int, int, int, int]:
     """Channels and voxels of a volume, c D H W."""
     if config.distance == "auto":
         raise InputError("distance=auto is decided by the data: use lmttm.settle(config, dataset)")
-    return config.model.in_channels + (config.distance == "on"), *config.shape
+    return config.num_channels, *config.shape
 
 
 def _tokenizer(config: Config) -> Tokenizer:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lmttm.data.tables import path_columns
 from lmttm.evaluation.explanation import Explanation
 from lmttm.evaluation.saliency import Saliency
 from lmttm.report import page
@@ -48,7 +49,7 @@ class ExplainedVolume:
     """What a page shows of one volume.
 
     Attributes:
-        volume: `(D H W)` uint8, as the model sees it.
+        grey: `(C D H W)` uint8, the grey channels as the model sees them.
         found: An `Explanation` of the one volume, as arrays without the axis b; or the
             `Saliency` of a model that has neither steps nor memory.
         maps: At least one.
@@ -58,7 +59,7 @@ class ExplainedVolume:
         notes: What else a reader must know about the probabilities, as sentences.
     """
 
-    volume: np.ndarray
+    grey: np.ndarray
     found: Explanation[np.ndarray] | Saliency
     maps: Sequence[HeatMap]
     slabs: Sequence[tuple[int, int]]
@@ -93,11 +94,13 @@ def explain_fragment(explained: ExplainedVolume) -> str:
 
 
 def viewer_data(explained: ExplainedVolume) -> dict[str, Any]:
-    """What the slice viewer needs: the volume under each map, and the slabs."""
-    start = centre_of(explained.volume)
+    """What the slice viewer needs: the first channel under each map, the others, and the slabs."""
+    first, *others = explained.grey
+    start = centre_of(first)
     heats = [heat for found in explained.maps for heat in (found.heat, found.random)]
     return {
-        "volumes": [page.packed(explained.volume, heat, start) for heat in heats],
+        "volumes": [page.packed(first, heat, start) for heat in heats],
+        "channels": [page.pack(other) for other in others],
         "slabs": [list(slab) for slab in explained.slabs],
     }
 
@@ -136,6 +139,7 @@ def _values(explained: ExplainedVolume) -> dict[str, Any]:
         steps = _steps(found, explained.slabs, names)
     return {
         "warnings": explained.warnings,
+        "channels": path_columns(len(explained.grey)),
         "sentences": [*words, *explained.notes],
         "maps": [
             {

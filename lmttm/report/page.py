@@ -56,7 +56,8 @@ def page(
     Args:
         template: A file of `templates/` that extends page.html.
         title: The title.
-        data: For the slice viewer: `volumes` by `packed`, and `slabs` or none.
+        data: For the slice viewer: `volumes` by `packed`, `slabs` or none, and where several
+            channels can be shown the further ones as `channels`, by `pack`.
         start: The script behind the slice viewer, which starts it.
         privacy: Whom the images concern.
         connect: What the page may ask, as a Content-Security-Policy names it.
@@ -103,13 +104,14 @@ def packed(
     result: dict[str, Any] = {
         "shape": list(volume.shape),
         "start": list(start or (edge // 2 for edge in volume.shape)),
-        "voxels": _pack(volume),
+        "voxels": pack(volume),
         "heat": None,
     }
     if heat is not None:
-        result["heat"] = _pack(np.rint(255 * heat / max(heat.max(), 1e-12)).astype(np.uint8))
+        result["heat"] = pack(np.rint(255 * heat / max(heat.max(), 1e-12)).astype(np.uint8))
     return result
 
 
-def _pack(volume: np.ndarray) -> str:
+def pack(volume: np.ndarray) -> str:
+    """The bytes of a volume `(D H W)` for the slice viewer, as text."""
     return base64.b64encode(zlib.compress(np.ascontiguousarray(volume).tobytes(), 9)).decode()

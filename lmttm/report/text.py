@@ -27,7 +27,8 @@ def summary(config: Config, dataset: Dataset, model: nn.Module, device: torch.de
     majority = dataset.splits["val"].majority_rate()
     rows = {
         "data set": f"{dataset.name}, {in_words(config.size)} voxels, "
-        f"{len(dataset.class_names)} classes",
+        + (f"{dataset.num_grey} scans for each case, " if dataset.num_grey > 1 else "")
+        + f"{len(dataset.class_names)} classes",
         "volumes": f"{counts}; majority rate {majority:.3f} (val)",
         "model": config.model.in_words,
         "parameters": f"{parameters / 1e6:.3f} M",

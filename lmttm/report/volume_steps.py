@@ -1,7 +1,8 @@
 """How a scan becomes the volume that a model sees, in sentences."""
 
 from lmttm.config.schema import Config
-from lmttm.config.volume import VolumeConfig
+from lmttm.config.volume import Intensity, VolumeConfig
+from lmttm.data.tables import path_columns
 
 _REGIONS = {
     "cube": "the largest centred box of {shape} voxels with equal edges",
@@ -20,6 +21,10 @@ _INTENSITIES = {
     "each": "bytes as they are; in other scans a window of their own becomes 0 to 255 (-160 to 240 "
     "HU in a CT, else the percentiles 0.5 and 99.5)",
 }
+_ALIGNMENT = (
+    "a case is several scans, in the order {columns}, each of which becomes a channel; the region "
+    "is that of the first, and the others are sampled at the same places in the patient"
+)
 _WINDOWS = {
     "hu": "Hounsfield units",
     "percentiles": "percentiles 0.5 and 99.5 of the whole training split",
@@ -34,16 +39,23 @@ def volume_steps(config: Config) -> dict[str, str]:
         config: The configuration of a run.
 
     Returns:
-        A sentence for each of orientation, region, resampling and intensity.
+        A sentence for each of orientation, region, resampling and intensity; of cases of several
+        scans also one for their alignment, and one for the intensity of each.
     """
     volume, shape = config.volume, " x ".join(map(str, config.shape))
-    return {
+    steps = {
         "orientation": "RAS where the file knows it (x to the right, y to the front, z to the "
         f"head); D, H, W = {', '.join(volume.axes)}",
         "region": _region(volume, shape),
         "resampling": _RESAMPLING[volume.resampling],
-        "intensity": _intensity(volume),
     }
+    intensities = [_intensity(c) for c in volume.channels(config.model.in_channels)]
+    if len(intensities) == 1:
+        return steps | {"intensity": intensities[0]}
+    columns = path_columns(len(intensities))
+    steps["alignment"] = _ALIGNMENT.format(columns=", ".join(columns))
+    names = (f"intensity of {column}" for column in columns)
+    return steps | dict(zip(names, intensities, strict=True))
 
 
 def _region(volume: VolumeConfig, shape: str) -> str:
@@ -61,11 +73,11 @@ def _region(volume: VolumeConfig, shape: str) -> str:
     return text
 
 
-def _intensity(volume: VolumeConfig) -> str:
-    if volume.window is None or volume.intensity not in _WINDOWS:
-        return _INTENSITIES.get(volume.intensity, volume.intensity)
-    low, high = volume.window
-    source = _WINDOWS[volume.intensity]
+def _intensity(channel: Intensity) -> str:
+    if channel.window is None or channel.kind not in _WINDOWS:
+        return _INTENSITIES.get(channel.kind, channel.kind)
+    low, high = channel.window
+    source = _WINDOWS[channel.kind]
     return (
         f"{low:g} to {high:g} ({source}) become 0 to 255, what lies beyond 0 or 255; padding and "
         "NaN count as the least value"

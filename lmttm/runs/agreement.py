@@ -1,14 +1,15 @@
 """Where what a user says of scans must agree with what a run was trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lmttm.config.keys import differences
 from lmttm.config.schema import Config
-from lmttm.config.volume import VolumeConfig
+from lmttm.config.volume import Intensity, VolumeConfig
 from lmttm.errors import InputError
 from lmttm.runs.checkpoint import Checkpoint
 
-_VALUES = ("volume.intensity", "volume.window")
+_VALUES = ("volume.intensity", "volume.window")  # of each grey channel by itself
 
 
 def agreed(member: Checkpoint, user: Config, keys: Sequence[str]) -> VolumeConfig | None:
@@ -35,19 +36,48 @@ def agreed(member: Checkpoint, user: Config, keys: Sequence[str]) -> VolumeConfi
     if not given:
         return None
     for key in given:
-        was, now = changed[key]
-        if now != "auto" and not _open(key, member):
+        if key not in _VALUES and not _open(key, member):
+            was, now = changed[key]
             raise InputError(f"{key} was {was!r} when the run was trained, got {now!r}")
-    update = {key.partition(".")[2]: changed[key][1] for key in given if changed[key][1] != "auto"}
-    if update.get("window") is not None:
-        update["intensity"] = "window"
-    return trained.model_copy(update=update)
+    places = {key.partition(".")[2]: changed[key][1] for key in given if key not in _VALUES}
+    number = member.config.model.in_channels
+    pairs = zip(trained.channels(number), user.volume.channels(number), strict=True)
+    values = {key: changed[key] for key in given if key in _VALUES}
+    channels = [_agreed_channel(*pair, values, member.knows_volume, number) for pair in pairs]
+    return trained.model_copy(update=places).with_channels(channels)
+
+
+def _agreed_channel(
+    was: Intensity,
+    now: Intensity,
+    values: Mapping[str, tuple[Any, Any]],
+    knows_volume: bool,
+    number: int,
+) -> Intensity:
+    """How the values of one grey channel become bytes, with what the user adds to it.
+
+    Args:
+        was: As the training settled it.
+        now: As the user wants it.
+        values: Those of `_VALUES` that the user set, with what they were in training.
+        knows_volume: Whether the training knew a section `volume`.
+        number: Of grey channels; where there are several, null leaves one as it is.
+    """
+    kind = now.kind if "volume.intensity" in values and now.kind != "auto" else was.kind
+    window = now.window if "volume.window" in values else was.window
+    if number > 1 and window is None:
+        window = was.window
+    if (kind, window) == (was.kind, was.window):
+        return was
+    if knows_volume and was.kind not in ("bytes", "each"):
+        key = "volume.intensity" if kind != was.kind else "volume.window"
+        before, wanted = values[key]
+        raise InputError(f"{key} was {before!r} when the run was trained, got {wanted!r}")
+    given = "volume.window" in values and window is not None
+    return Intensity("window" if given else kind, window)
 
 
 def _open(key: str, member: Checkpoint) -> bool:
-    trained = member.config.volume
     if not member.knows_volume:
         return True
-    if key in _VALUES:
-        return trained.intensity in ("bytes", "each")
-    return bool(getattr(trained, key.partition(".")[2]) == "table")
+    return bool(getattr(member.config.volume, key.partition(".")[2]) == "table")

@@ -7,6 +7,7 @@ from typing import Any
 from lmttm.config.kinds import DATASETS, METRICS, PHANTOM
 from lmttm.config.schema import Config
 from lmttm.config.shape import in_words
+from lmttm.data.tables import path_columns
 from lmttm.report.volume_steps import volume_steps
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.storage import write_text
@@ -21,25 +22,35 @@ MEDMNIST = (
 def preprocessing(checkpoint: Checkpoint, class_names: tuple[str, ...]) -> dict[str, Any]:
     """What must happen to a volume before the exported model, as plain JSON."""
     config = checkpoint.config
-    channels = ["intensity: byte / 255"]
-    if config.distance == "on":
-        channels.append(
-            "signed Euclidean distance to the surface of the mask (bytes of at least 128), "
-            f"positive inside, in voxels / {max(config.shape)}; 0 where there is no surface"
-        )
     return {
         "input": "volumes",
-        "shape": ["batch", len(channels), *config.shape],
+        "shape": ["batch", config.num_channels, *config.shape],
         "axes": "batch, channel, D, H, W",
         "from_scan_to_bytes": volume_steps(config),
         "volume": config.volume.model_dump(),
         "dtype": "float32",
-        "channels": channels,
+        "channels": _channels(config),
         "output": "logits; softmax gives one probability for each class",
         "classes": list(class_names),
         "flips_averaged_by_predict": config.augment.flip_axes if config.test_flips else [],
         "turns_averaged_by_predict": config.augment.turn_planes if config.test_turns else [],
     }
+
+
+def _channels(config: Config) -> list[str]:
+    """What each channel of the model's input is."""
+    columns = path_columns(config.model.in_channels)
+    several = len(columns) > 1
+    channels = [
+        "intensity" + (f" of {column}" if several else "") + ": byte / 255" for column in columns
+    ]
+    return channels + [
+        "signed Euclidean distance to the surface of the mask "
+        + (f"{columns[number]} " if several else "")
+        + f"(bytes of at least 128), positive inside, in voxels / {max(config.shape)}; 0 where "
+        "there is no surface"
+        for number in config.distance_of
+    ]
 
 
 _CHOICE = {
@@ -83,6 +94,10 @@ def model_card(
         "## From a scan to the model's input",
         "",
         *(f"- {name}: {text}." for name, text in volume_steps(config).items()),
+        "",
+        "Channels of the input, in this order:",
+        "",
+        *(f"{number}. {text}" for number, text in enumerate(_channels(config), 1)),
         "",
         "`lmttm.load_volume(path, config)` does this, and so does every command.",
         "",

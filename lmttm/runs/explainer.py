@@ -53,7 +53,7 @@ class Explainer:
         """Explains the answer for a volume.
 
         Args:
-            volume: `(D H W)` uint8, as it was prepared.
+            volume: `(D H W)` uint8, or `(C D H W)` of several channels, as it was prepared.
             warnings: Where it is unlike the training volumes, as sentences.
 
         Returns:
@@ -70,12 +70,12 @@ class Explainer:
         found: Explanation[np.ndarray] | Saliency
         if isinstance(self.model, LMTTM) and isinstance(self.random, LMTTM):
             found, maps = _by_attention(self.model, self.random, inputs)
-            slabs = self.model.tokenizer.slices(len(volume))
+            slabs = self.model.tokenizer.slices(volume.shape[-3])
         else:
             found, maps = _by_maps(self.model, self.random, inputs[0])
             slabs = []
         return ExplainedVolume(
-            volume=volume,
+            grey=volume if volume.ndim == 4 else volume[None],
             found=found,
             maps=maps,
             slabs=slabs,

@@ -102,12 +102,14 @@ def decided_as(begun: Config, config: Config) -> Config:
     """A configuration with what it leaves to data and device decided as in a begun one."""
     distance = begun.distance if config.distance == "auto" else config.distance
     volume = config.volume if config.volume.settled else begun.volume
-    train = config.train
+    train, model = config.train, config.model
+    if model.in_channels == 1:
+        model = model.model_copy(update={"in_channels": begun.model.in_channels})
     if train.precision == "auto":
         train = train.model_copy(update={"precision": begun.train.precision})
     names = config.class_names or begun.class_names
     decided = {"distance": distance, "volume": volume, "train": train, "class_names": names}
-    return config.model_copy(update=decided)
+    return config.model_copy(update=decided | {"model": model})
 
 
 def latest(config: Config, data: str) -> Checkpoint | None:

@@ -1,14 +1,13 @@
 """Answers of a run for scans of the user's own."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lmttm.data.cases import Given, prepare_all
 from lmttm.data.dataset import Split
-from lmttm.data.preparation import prepare_all
 from lmttm.errors import InputError
 from lmttm.evaluation.threshold import check_rule
 from lmttm.runs import decisions, results
@@ -19,7 +18,7 @@ from lmttm.runs.trained import Trained
 
 def answer_inputs(
     run: Trained,
-    paths: Sequence[str | Path],
+    paths: Sequence[Given],
     *,
     calibrate: bool,
     threshold: str | None,
@@ -65,7 +64,7 @@ def answer_inputs(
 
 def _predict_as_trained(
     run: Trained,
-    paths: Sequence[str | Path],
+    paths: Sequence[Given],
     volumes: dict[str, NDArray[np.uint8]],
     progress: bool,
 ) -> Prediction:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lmttm.data.statistics import Statistics
+from lmttm.data.statistics import unlike_training
 from lmttm.errors import InputError
 from lmttm.runs.trained import Trained
 
@@ -17,14 +17,13 @@ def likeness_warnings(
 
     Args:
         run: A run or an ensemble; the statistics are those of the first member's training.
-        volume: The scan as it was prepared, uint8.
+        volume: The case as it was prepared, `(D H W)` or `(C D H W)` uint8.
         notes: What its preparation found worth a warning.
 
     Returns:
         Sentences; none for a scan like those of the training.
     """
-    statistics = Statistics.from_dict(run.members[0].statistics)
-    return [*notes, *(statistics.warnings(volume) if statistics else [])]
+    return [*notes, *unlike_training(run.members[0].statistics, volume)]
 
 
 def refuse_unlike(run: Trained, name: str, warnings: Sequence[str]) -> None:

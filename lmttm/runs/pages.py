@@ -76,6 +76,7 @@ def report(
 
 def _facts(dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]) -> dict[str, str]:
     config, train = members[0].config, members[0].config.train
+    number = config.model.in_channels
     counts = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
     changes = [
         f"{key} {' '.join(value) if isinstance(value, list) else value}"
@@ -83,7 +84,8 @@ def _facts(dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]
         if value
     ]
     return {
-        "trained on": f"{config.dataset_name}, volumes of {in_words(config.size)} voxels",
+        "trained on": f"{config.dataset_name}, volumes of {in_words(config.size)} voxels"
+        + (f" in {number} channels; pictures show the first" if number > 1 else ""),
         "scored on": dataset.name,
         "volumes": counts,
         "classes": ", ".join(dataset.class_names),

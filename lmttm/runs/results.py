@@ -171,6 +171,7 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
     runs = "+".join(scores.metrics["runs"])
     title = f"{runs}: {last_part(scores.metrics['dataset'])}, {split.name} split, "
     title += f"{len(split)} volumes"
+    shown = f", first of {split.num_grey} channels" if split.num_grey > 1 else ""
     pictures = {
         "scores": draw_scores(
             labels,
@@ -187,7 +188,7 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
             probabilities,
             names,
             volume_names=paths,
-            title=f"{title}: most confidently wrong",
+            title=f"{title}{shown}: most confidently wrong",
         ),
     }
     with contextlib.closing(TensorBoard(folder.parent / "tensorboard")) as board:
@@ -255,7 +256,8 @@ def write_explanation(
 ) -> Explained:
     """Writes a page, pictures and, for a scan, its heat maps as NIfTI.
 
-    A machine's slabs are shown by an animation as well.
+    A machine's slabs are shown by an animation as well. Pictures show the first grey channel; the
+    page lets one choose.
 
     Args:
         folder: Where to.
@@ -277,12 +279,12 @@ def write_explanation(
     files = [folder / f"{name}.html", folder / f"{name}.png"]
     write_text(files[0], explain_page(explained, title=above, commands=[command]))
     if isinstance(found, Saliency):
-        save(files[1], draw_maps(explained.volume, explained.maps, above))
+        save(files[1], draw_maps(explained.grey[0], explained.maps, above))
     else:
-        shown = (explained.volume, found, explained.slabs, names, above)
+        shown = (explained.grey[0], found, explained.slabs, names, above)
         save(files[1], heatmap.draw(*shown))
         files += [folder / f"{name}-tokens.png", folder / f"{name}.gif"]
-        save(files[2], heatmap.draw_tokens(explained.volume, found, above))
+        save(files[2], heatmap.draw_tokens(explained.grey[0], found, above))
         heatmap.animate(files[3], *shown)
     if place is not None:
         for heat_map in explained.maps:

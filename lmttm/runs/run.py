@@ -14,9 +14,11 @@ from shlex import quote
 import torch
 
 from lmttm.config.paths import as_path
+from lmttm.data.cases import Given, find_cases, name_of, scans_of
 from lmttm.data.dataset import Split, prepare
+from lmttm.data.intensity import intensities_of
 from lmttm.data.placement import prepared
-from lmttm.data.preparation import geometry_of, intensity_of
+from lmttm.data.preparation import geometry_of
 from lmttm.data.scans import stem_of
 from lmttm.errors import InputError
 from lmttm.runs import card, export, pretrained, results
@@ -81,7 +83,7 @@ class Run(Trained):
 
     def predict(
         self,
-        paths: Sequence[str | Path],
+        paths: Sequence[Given],
         *,
         calibrate: bool = False,
         threshold: str | None = None,
@@ -93,7 +95,8 @@ class Run(Trained):
 
         Args:
             paths: Files of any format that `lmttm.data.scans` reads, or folders of such, or of
-                DICOM slices.
+                DICOM slices. Where a case has several scans, the scans of each case in the order
+                of the table's columns: a list, or a text with commas between.
             calibrate: Whether calibrated probabilities stand beside the others, with the
                 temperature that `score(calibrate=True)` has stored.
             threshold: The rule of the threshold that `score(threshold=...)` has stored: the
@@ -101,7 +104,7 @@ class Run(Trained):
             progress: Whether progress bars are shown.
 
         Returns:
-            An answer for each scan that could be read, and an error for each other. Shipped
+            An answer for each case that could be read, and an error for each other. Shipped
             weights also refuse scans that are unlike their training volumes.
 
         Raises:
@@ -113,7 +116,7 @@ class Run(Trained):
 
     def explain(
         self,
-        path: str | Path | None = None,
+        path: Given | None = None,
         *,
         index: int | None = None,
         split: str = "test",
@@ -121,7 +124,7 @@ class Run(Trained):
         """Explains the answer for one volume, with pictures in `<folder>/explain`.
 
         Args:
-            path: A scan of your own, as for `predict`; or
+            path: A case of your own, as for `predict`; or
             index: a volume of a split, from 0.
             split: train, val or test.
 
@@ -139,12 +142,16 @@ class Run(Trained):
         explainer = self.explainer()
         label, place = None, None
         if path is not None:
-            scan = prepared(as_path(path), geometry_of(self.config), intensity_of(self.config))
-            warnings = likeness_warnings(self, scan.volume, scan.notes)
-            refuse_unlike(self, printable(path), warnings)
-            shown, place = explainer(scan.volume, warnings), scan.place
-            name = _called(as_path(path))
-            chosen = f"--input {quote(printable(path))}"
+            named = scans_of(path)
+            cases = find_cases(named, self.config.model.in_channels)
+            if len(cases) > 1:
+                raise InputError(f"{name_of(named)} must be one scan, got a folder of {len(cases)}")
+            case = prepared(cases[0], geometry_of(self.config), intensities_of(self.config))
+            warnings = likeness_warnings(self, case.volume, case.notes)
+            refuse_unlike(self, name_of(named), warnings)
+            shown, place = explainer(case.volume, warnings), case.place
+            name = _called(named[0])
+            chosen = f"--input {quote(name_of(named))}"
         else:
             stored, label = _volume(self.dataset((split,)).splits[split], index or 0)
             volume, name = stored.numpy(), f"{split}-{index}"

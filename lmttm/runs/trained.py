@@ -122,8 +122,15 @@ def check_content(member: Checkpoint, name: str, dataset: Dataset, now: str) -> 
         now: The name or the path of the data set.
 
     Raises:
-        InputError: The path is another one, and so is the content.
+        InputError: The path is another one, and so is the content; or its cases have another
+            number of scans.
     """
+    channels = member.config.model.in_channels
+    if channels != dataset.num_grey:
+        raise InputError(
+            f"{name} takes {channels} grey channels (scans of a case), and {now} has "
+            f"{dataset.num_grey}"
+        )
     was = member.config.dataset_name
     if not member.data or set(dataset.digest().split()) <= set(member.data.split()):
         return

@@ -40,12 +40,18 @@ class Answering:
         run: A single run.
 
     Raises:
-        InputError: It is an ensemble, or its model has no steps and Captum is missing.
+        InputError: It is an ensemble, its cases have several scans, or its model has no steps
+            and Captum is missing.
     """
 
     def __init__(self, run: Run) -> None:
         if len(run.members) > 1:
             raise InputError(f"a single run can be served, got {', '.join(run.names)}")
+        if (channels := run.config.model.in_channels) > 1:
+            raise InputError(
+                f"the page takes one file, and {run.names[0]} takes {channels} scans for each "
+                "case; use predict.py --input SCAN,SCAN_2"
+            )
         self.run = run
         self.explainer = run.explainer()
         self.examples = _examples(run)

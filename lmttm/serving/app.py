@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmttm.data.preparation import geometry_of, intensity_of
+from lmttm.data.intensity import intensities_of
+from lmttm.data.preparation import geometry_of
 from lmttm.errors import InputError
 from lmttm.report import page
 from lmttm.serving import sandbox, uploads
@@ -76,7 +77,7 @@ def make_app(
     readers, machine = asyncio.Semaphore(READERS), asyncio.Lock()
     html = _page(answering, largest)
     config = answering.run.config
-    geometry, intensity = geometry_of(config), intensity_of(config)
+    geometry, intensities = geometry_of(config), intensities_of(config)
 
     @app.middleware("http")
     async def guard(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -109,7 +110,7 @@ def make_app(
                 path = await _received(request, Path(folder), name, largest)
                 async with readers:
                     path = await asyncio.to_thread(_unzipped, path)
-                    scan = await asyncio.to_thread(sandbox.read_apart, path, geometry, intensity)
+                    scan = await asyncio.to_thread(sandbox.read_apart, path, geometry, intensities)
             async with machine:
                 return JSONResponse(await asyncio.to_thread(answering.upload, scan))
         except ClientDisconnect:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import multiprocessing
 import struct
+from collections.abc import Sequence
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from lmttm.config.volume import Intensity
 from lmttm.data.placement import Placement, Prepared, prepared
-from lmttm.data.preparation import Geometry, Intensity
+from lmttm.data.preparation import Geometry
 from lmttm.data.scan import Grid
 from lmttm.data.scans import find_scans
 from lmttm.errors import InputError, one_line
@@ -37,7 +39,7 @@ def _processes() -> Any:
 def read_apart(
     path: Path,
     geometry: Geometry,
-    intensity: Intensity,
+    intensities: Sequence[Intensity],
     *,
     seconds: float = SECONDS,
     memory: int = MEMORY,
@@ -47,7 +49,7 @@ def read_apart(
     Args:
         path: A file, or a folder that holds one scan.
         geometry: What is cut out of it.
-        intensity: How its values become bytes.
+        intensities: How its values become bytes.
         seconds: How long that may take.
         memory: Bytes that it may take.
 
@@ -59,7 +61,7 @@ def read_apart(
     """
     ours, theirs = _processes().Pipe(duplex=False)
     process = _processes().Process(
-        target=_work, args=(theirs, path, geometry, intensity, seconds, memory), daemon=True
+        target=_work, args=(theirs, path, geometry, intensities, seconds, memory), daemon=True
     )
     process.start()
     theirs.close()
@@ -80,7 +82,7 @@ def _work(
     answer: Connection,
     path: Path,
     geometry: Geometry,
-    intensity: Intensity,
+    intensities: Sequence[Intensity],
     seconds: float,
     memory: int,
 ) -> None:
@@ -89,7 +91,7 @@ def _work(
         scans = find_scans(path)
         if len(scans) != 1:
             raise InputError(f"it must hold one scan, got {len(scans)}")
-        content = _packed(prepared(scans[0], geometry, intensity))
+        content = _packed(prepared(scans, geometry, intensities))
     except MemoryError:
         content = _failure("it takes too much memory to read")
     except InputError as error:

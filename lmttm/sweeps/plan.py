@@ -192,9 +192,8 @@ def cost(config: Config) -> tuple[int, float]:
 
     if config.distance == "auto":  # as if off: the data decide when the run starts
         config = config.model_copy(update={"distance": "off"})
-    channels = 2 if config.distance == "on" else 1
     # One volume: a batch would share what is embedded once for all of its volumes.
-    volumes = torch.empty(1, channels, *config.shape, device="meta")
+    volumes = torch.empty(1, config.num_channels, *config.shape, device="meta")
     with shapes_only():
         model = build_model(config).requires_grad_(False)
     # In training mode, since the counter does not see torch's fused attention layer; without

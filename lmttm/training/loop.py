@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ from lmttm.config.schema import Config
 from lmttm.data.dataset import Dataset, Split
 from lmttm.data.placing import placed
 from lmttm.data.sources import load_dataset
-from lmttm.data.statistics import Statistics
+from lmttm.data.statistics import statistics_of
 from lmttm.device import enough_memory, make_deterministic, pick_device
 from lmttm.errors import RunError
 from lmttm.evaluation import metrics
@@ -170,7 +169,7 @@ class _Loop:
         self.val = placed(dataset.splits["val"], config, trainer.device)
         train = dataset.splits["train"]
         self.statistics: dict[str, Any] = train.remembered(
-            "statistics", lambda: asdict(Statistics.of(train.images))
+            "statistics", lambda: statistics_of(train.images)
         )
         self.save = partial(checkpoint.save, config=config, data=data)
         done = trainer.epoch * -(-len(trainer.split) // config.batch_size) + trainer.steps_done

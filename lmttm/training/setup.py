@@ -14,6 +14,7 @@ from lmttm.data.dataset import Dataset, Split
 from lmttm.data.distance import is_mask
 from lmttm.data.placing import placed
 from lmttm.device import fast_in_bf16
+from lmttm.errors import InputError
 from lmttm.model.trace import Classifier
 from lmttm.training.batch_norm import share_batch_norm
 from lmttm.training.checks import num_steps
@@ -28,17 +29,36 @@ log = logging.getLogger("lmttm")
 def settle(config: Config, dataset: Dataset) -> Config:
     """The configuration with what is left to the data decided by the training split.
 
-    That is how scans become bytes (`volume`), the names of the classes, and `distance=auto`: on
-    for masks.
+    That is how scans become bytes (`volume`), the names of the classes, the number of grey
+    channels, and `distance=auto`: on for masks.
+
+    Raises:
+        InputError: `distance=on`, and there is no mask among several grey channels.
     """
     decided: dict[str, Any] = {"class_names": list(dataset.class_names)}
     if dataset.volume is not None:
         decided["volume"] = dataset.volume
     if config.distance == "auto":
-        masks = dataset.volume is not None and dataset.volume.intensity == "masks"
-        masks = masks or is_mask(dataset.splits["train"].images)
-        decided["distance"] = "on" if masks else "off"
-    return config.model_copy(update=decided)
+        decided["distance"] = "on" if _has_masks(dataset) else "off"
+    if config.model.in_channels != dataset.num_grey:
+        model = {"in_channels": dataset.num_grey}
+        decided["model"] = config.model.model_copy(update=model)
+    settled = config.model_copy(update=decided)
+    if settled.distance == "on" and not settled.distance_of:
+        raise InputError(
+            "distance=on needs masks in one of the scans of a case, got volume.intensity="
+            f"{settled.volume.intensity}"
+        )
+    return settled
+
+
+def _has_masks(dataset: Dataset) -> bool:
+    """Whether all training volumes are masks, or of cases of several scans those of one scan."""
+    if dataset.volume is not None:
+        channels = dataset.volume.channels(dataset.num_grey)
+        if any(channel.kind == "masks" for channel in channels):
+            return True
+    return dataset.num_grey == 1 and is_mask(dataset.splits["train"].images)
 
 
 def settle_precision(config: Config, device: torch.device) -> Config:
@@ -106,7 +126,11 @@ def make_trainer(
     return Trainer(
         model,
         split,
-        augment=Augment(**config.augment.model_dump()),
+        augment=Augment(
+            **config.augment.model_dump(),
+            num_grey=config.model.in_channels,
+            distance_of=config.distance_of,
+        ),
         optimizer=make_optimizer(
             model, name=train.optimizer, lr=train.lr, weight_decay=train.weight_decay
         ),

@@ -208,7 +208,10 @@ def test_a_path_works_as_well_as_a_name(write):
         ({"model": {"dim": 100}}, "divisible by model.num_heads, got dim=100, num_heads=8"),
         ({"model": {"memory_tokens_size": 10}}, "got memory_tokens_size=10, num_blocks=4"),
         ({"model": {"patch_size": 29}}, "patch_size must not be larger than the volume"),
-        ({"model": {"in_channels": 3}}, "model.in_channels must be 1, got 3"),
+        (
+            {"model": {"in_channels": 0}},
+            "in_channels must be greater than or equal to 1, got 0",
+        ),
         ({"size": 32}, "size must be 28 or 64 for AdrenalMNIST3D, got 32"),
         ({"device": "gpu"}, 'got "gpu"'),
         ({"train": {"name": "../x"}}, 'got "../x"'),

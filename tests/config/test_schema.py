@@ -67,3 +67,14 @@ def test_a_fold_is_one_of_the_folds(folds, fold, valid):
 def test_a_run_lies_in_a_folder_of_its_name():
     config = load_config("base.json", ["output_dir=some/where", "train.name=mine"])
     assert config.run_dir.as_posix() == "some/where/mine"
+
+
+def test_the_channels_of_the_input_are_grey_and_behind_them_distances():
+    def config(*overrides):
+        return load_config("base.json", ["dataset_name=mine/", *overrides])
+
+    assert config("distance=on").distance_of == (0,)
+    assert config("distance=off", "model.in_channels=2").distance_of == ()
+    masks = config("distance=on", "model.in_channels=3", "volume.intensity=masks,hu,masks")
+    assert (masks.distance_of, masks.num_channels) == ((0, 2), 5)
+    assert (masks.grey_shape, config().grey_shape) == ((3, 28, 28, 28), (28, 28, 28))

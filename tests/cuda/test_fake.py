@@ -173,7 +173,8 @@ def test_augmentation_never_waits(changes, distance):
     with fake_cuda():
         volumes = split_of(config).inputs(torch.arange(4, device=DEVICE))
         with HostWaits():
-            changed, mixing = Augment(**config.augment.model_dump())(volumes)
+            change = Augment(**config.augment.model_dump(), distance_of=config.distance_of)
+            changed, mixing = change(volumes)
     assert changed.device == DEVICE
     assert changed.shape == volumes.shape
     assert mixing is None or mixing[0].device == DEVICE
@@ -205,7 +206,7 @@ def test_an_evaluation_waits_once_for_all_its_results(changes):
 def test_preparation_stays_on_the_device(distance):
     """Guards against a channel that is left on the host; the distances themselves are scipy's."""
     config = config_of(f"distance={distance}")
-    with fake_cuda(), patch("lmttm.data.dataset.signed_squares", lambda v: v.short()):
+    with fake_cuda(), patch("lmttm.data.dataset.signed_squares", lambda v, _: v.short()):
         volumes = torch.zeros(3, 28, 28, 28, dtype=torch.uint8, device=DEVICE)
         with HostWaits():
             inputs = prepare(volumes, config)

@@ -23,7 +23,8 @@ def volumes():
 
 
 def augmented(volumes, **settings):
-    """The batch after a change; not mixed."""
+    """The batch after a change; not mixed. A second channel is the distances of the first."""
+    settings = {"distance_of": (0,) * (volumes.shape[1] == 2)} | settings
     result, mixing = Augment(**settings)(volumes)
     assert mixing is None
     return result
@@ -207,7 +208,7 @@ def test_a_bend_moves_voxels_smoothly_by_no_more_than_its_bound(shape):
     torch.manual_seed(0)
     ramps = torch.meshgrid(*[(torch.arange(edge) + 0.5) / edge for edge in shape], indexing="ij")
     batch = torch.stack([torch.zeros(shape), *ramps]).expand(40, -1, -1, -1, -1)
-    changed = augmented(batch, elastic=0.1)
+    changed = augmented(batch, elastic=0.1, num_grey=4)
     edge = 0.15  # what moves in from outside repeats the border
     inner = [slice(int(edge * e), e - int(edge * e)) for e in shape]
     away = (changed - batch)[:, 1:, *inner]
@@ -295,7 +296,7 @@ def test_turns_about_each_axis_stay_within_their_bound_and_use_it(degrees):
         for x, y, z in ((0, 0, 0), (away, 0, 0), (0, away, 0), (0, 0, away))
     ]
     batch = torch.stack(blobs).expand(100, -1, -1, -1, -1)
-    matrices = turns_of(augmented(batch, rotate=degrees))
+    matrices = turns_of(augmented(batch, rotate=degrees, num_grey=4))
     angles = scipy.spatial.transform.Rotation.from_matrix(matrices).as_euler("ZYX", degrees=True)
     assert np.abs(angles).max() < 1.05 * degrees
     assert (angles.min(axis=0) < -0.8 * degrees).all()
@@ -412,8 +413,60 @@ def test_everything_together_on_a_flat_box():
         elastic=0.05,
         shift=2,
         cutout=0.3,
+        distance_of=(0,),
     )
     changed, _ = change(prepare(masks, config))
     assert changed.shape == (6, 2, 10, 24, 24)
     assert changed.isfinite().all()
     assert not torch.equal(changed[0], changed[1])
+
+
+def several():
+    """Two grey images and a mask between them, with its distances behind them."""
+    masks, batch = shapes()
+    torch.manual_seed(2)
+    images = torch.rand(len(batch), 2, *batch.shape[2:])
+    return torch.cat([images[:, :1], batch[:, :1], images[:, 1:], batch[:, 1:]], dim=1), masks
+
+
+CHANNELS = {"num_grey": 3, "distance_of": (1,)}
+
+
+def test_all_channels_move_together():
+    """Guards against scans of a case that no longer lie over each other."""
+    batch, _ = several()
+    batch[:, 0] = batch[:, 2]
+    moves = {"flip_axes": ["D"], "turn_planes": ["HW"], "shift": 2, "rotate": 9, "scale": 0.1}
+    changed = augmented(batch, **moves, **CHANNELS)
+    assert torch.equal(changed[:, 0], changed[:, 2])
+    assert not torch.equal(changed, batch)
+
+
+def test_each_scan_of_a_case_has_an_intensity_of_its_own():
+    batch, _ = several()
+    changed = augmented(batch, intensity=0.3, **CHANNELS)
+    factors = changed[:, :3].amax(dim=(2, 3, 4)) / batch[:, :3].amax(dim=(2, 3, 4))
+    lower = changed[:, :3].mean(dim=(2, 3, 4)) / batch[:, :3].mean(dim=(2, 3, 4))
+    assert (lower[:, 0] - lower[:, 2]).abs().max() > 0.1
+    assert factors.max() <= 1.3
+    assert torch.equal(changed[:, 3], batch[:, 3])
+
+
+def test_a_cutout_of_several_channels_blanks_them_all():
+    batch, _ = several()
+    changed = augmented(batch, cutout=0.4, **CHANNELS)
+    blank = changed[:, 0] == 0
+    assert blank.any(dim=(1, 2, 3)).all()
+    assert (changed[:, :3].amax(dim=1)[blank] == 0).all()
+    expected = signed_distance((255 * changed[:, 1]).to(torch.uint8))
+    torch.testing.assert_close(changed[:, 3][expected > 0], expected[expected > 0])
+
+
+def test_two_masks_have_a_distance_each():
+    _, one = shapes()
+    both = torch.cat([one[:, :1], one[:, :1].flip(2), one[:, 1:], one[:, 1:].flip(2)], dim=1)
+    changed = augmented(both, cutout=0.4, num_grey=2, distance_of=(0, 1))
+    for number in range(2):
+        expected = signed_distance((255 * changed[:, number]).to(torch.uint8))
+        within = expected > 0
+        torch.testing.assert_close(changed[:, 2 + number][within], expected[within])

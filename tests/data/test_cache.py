@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from lmttm.data.cache import Cache, clear, default_folder, folder_of, key_of
+from lmttm.data.cache import Cache, clear, default_folder, folder_of, keys_of
 from lmttm.data.parts import content_digest
 from lmttm.data.preparation import Geometry, cut
 from lmttm.data.scans import read
@@ -22,7 +22,7 @@ def entry(tmp_path):
     cache = Cache(folder_of(str(tmp_path / "cache")))
     digest = content_digest(tmp_path / "a.npy")
     region = cut(read(tmp_path / "a.npy"), GEOMETRY)
-    return cache, cache.put(key_of(digest, GEOMETRY), digest, region), region
+    return cache, cache.put(keys_of([digest], GEOMETRY)[0], digest, region), region
 
 
 def test_an_entry_comes_back(entry):
@@ -101,3 +101,18 @@ def test_clearing_removes_a_cache_and_nothing_else(entry, tmp_path):
     assert clear(str(cache.folder)) > 0
     assert not cache.folder.exists()
     assert clear(str(cache.folder)) == 0
+
+
+def test_a_scan_behind_another_has_an_entry_of_its_own():
+    """Its region is that of the first one, so another first one is another entry."""
+    alone = keys_of(["a"], GEOMETRY)
+    assert keys_of(["a", "b"], GEOMETRY)[0] == alone[0]
+    keys = {keys_of([first, "b"], GEOMETRY)[1] for first in "ac"} | set(keys_of(["b"], GEOMETRY))
+    assert len(keys) == 3
+    assert len({*keys_of(["a", "a"], GEOMETRY)}) == 2
+
+
+def test_a_case_is_known_where_all_its_scans_are(entry):
+    cache, summary, _ = entry
+    assert cache.case([summary.key] * 2) == (summary, summary)
+    assert cache.case([summary.key, "0" * 32]) is None

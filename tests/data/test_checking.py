@@ -13,16 +13,16 @@ from lmttm.data.tables import Entry
 
 
 def scan(name, split="train", patient="", digest="", pixels="", spacing=(1.0, 1.0, 1.0), note=""):
-    entry = Entry(Path(name), name, "0", split, patient, f"line {name}")
+    entry = Entry((Path(name),), (name,), "0", split, patient, f"line {name}")
     content = Content(0, 9, two_valued=False)
     notes = (note,) if note else ()
     summary = Summary(name, digest or name, pixels or name, content, notes, (50, 60, 70), spacing)
-    return entry, summary
+    return entry, (summary,)
 
 
 def findings(*scans, names=("a",)):
-    entries, summaries = zip(*scans, strict=True)
-    return check(entries, [0] * len(entries), names, summaries)
+    entries, cases = zip(*scans, strict=True)
+    return check(entries, [0] * len(entries), names, cases)
 
 
 FULL = [scan("t"), scan("v", "val"), scan("s", "test")]
@@ -90,3 +90,35 @@ def test_equal_volumes_without_files_of_their_own():
     assert found.leaks == ["volume 1 of train and volume 1 of test are one"]
     assert found.duplicates == ["volume 1 of val and volume 2 of val are one"]
     assert found.missing == ["b has no scan in the val split"]
+
+
+def case(name, second, split="train", flat=(False, False)):
+    """A case of two scans, with these contents."""
+    entry = Entry((Path(name), Path(second)), (name, second), "0", split, "", f"line {name}")
+    contents = [Content(0, 0 if part else 9, two_valued=False) for part in flat]
+    return entry, tuple(
+        Summary(part, part, part, content, (), (50, 60, 70), (1.0, 1.0, 1.0))
+        for part, content in zip((name, second), contents, strict=True)
+    )
+
+
+def test_a_case_is_all_its_scans():
+    """Guards against one mask of many cases that is taken for one case in two splits."""
+    others = [case("t", "t2"), case("v", "v2", "val"), case("s", "s2", "test")]
+    one_mask = [case("a", "empty"), case("b", "empty", "test", flat=(False, True))]
+    assert findings(*others, *one_mask).rows() == []
+    assert findings(*others, case("t", "mask 2")).rows() == []  # another mask of the same scan
+    found = findings(*others, case("t", "t2"))
+    assert found.duplicates == ["t,t2 (line t) and t,t2 (line t) are one case"]
+    (leak,) = findings(*others, case("t", "mask 2", "val")).leaks
+    assert leak == "t,t2 (line t) and t,mask 2 (line t) share a scan, in train and in val"
+
+
+def test_scans_are_compared_with_those_of_their_own_column():
+    """Guards against a coarse second scan that is reported for each case."""
+    cases = [case(f"{n}", f"{n}b", split) for n, split in enumerate(("train", "val", "test") * 3)]
+    coarse = [(e, (s[0], replace(s[1], spacing=(5.0, 5.0, 5.0)))) for e, s in cases]
+    assert findings(*coarse).rows() == []
+    entry, (first, second) = coarse[4]
+    odd = [*coarse[:4], (entry, (first, replace(second, spacing=(1.0, 5.0, 5.0)))), *coarse[5:]]
+    assert findings(*odd).unusual[0].startswith("4b has voxels of 1 x 5 x 5 mm, most have about 5")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lmttm.config.files import load_config
-from lmttm.data.dataset import Dataset, Split, batches, prepare
+from lmttm.data.dataset import Dataset, Split, batches, prepare, with_grey
 from lmttm.data.distance import signed_distance
 from lmttm.data.placing import placed
 from lmttm.errors import InputError
@@ -101,3 +101,29 @@ def test_a_digest_follows_every_volume_and_label_of_its_split():
     assert digest(images, labels.roll(1)) != before
     assert digest(images.flip(0), labels) != before
     assert digest(images[:-1], labels[:-1]) != before
+
+
+def test_several_grey_channels_stand_before_their_distances():
+    volumes = torch.randint(256, (3, 2, 28, 28, 28), dtype=torch.uint8)
+    volumes[:, 1] = 255 * (volumes[:, 1] > 99)
+    plain = ["dataset_name=mine/", "model.in_channels=2", "volume.intensity=hu,masks"]
+    config = load_config("base.json", [*plain, "distance=on"])
+    ready = prepare(volumes, config)
+    assert ready.shape == (3, 3, 28, 28, 28)
+    one = load_config("base.json", ["dataset_name=mine/", "distance=on"])
+    assert torch.equal(ready[:, 1:], prepare(volumes[:, 1], one))
+    assert torch.equal(ready[:, :2], prepare(volumes, load_config("base.json", plain)))
+    split = placed(Split("val", volumes, torch.zeros(3).long()), config, torch.device("cpu"))
+    assert split.num_grey == 2
+    assert torch.equal(split.inputs(slice(0, 3)), ready)
+    with pytest.raises(InputError, match=r"of shape \(b, 2, 28, 28, 28\), got uint8"):
+        prepare(volumes[:, 0], config)
+
+
+def test_the_number_of_grey_channels_follows_the_data():
+    config = load_config("base.json", ["volume.intensity=hu,masks"])
+    assert with_grey(config, 2, "mine").model.in_channels == 2
+    with pytest.raises(InputError, match=r"model\.in_channels must be 3 for mine, got 2"):
+        with_grey(with_grey(config, 2, "mine"), 3, "mine")
+    with pytest.raises(InputError, match=r"volume\.intensity must be one value or 3"):
+        with_grey(config, 3, "mine")

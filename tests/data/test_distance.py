@@ -138,3 +138,12 @@ def test_squares_are_whole_and_exact(shape, kind):
     assert squares[0, 0, 0, 0] == 1
     assert not torch.equal(squares[69], squares[0])
     assert torch.equal(distances_of(squares), signed_distance(masks))
+
+
+def test_of_several_channels_each_mask_has_its_distances():
+    volumes = (torch.rand(70, 3, 6, 7, 8) > 0.3).to(torch.uint8) * 255
+    found = signed_squares(volumes, (0, 2))
+    assert found.shape == (70, 2, 6, 7, 8)
+    for place, channel in enumerate((0, 2)):
+        assert torch.equal(found[:, place], signed_squares(volumes[:, channel].contiguous()))
+    torch.testing.assert_close(distances_of(found)[:, 1], signed_distance(volumes[:, 2]))

@@ -7,7 +7,8 @@ import pytest
 
 from lmttm.data import gather
 from lmttm.data.sources import load_dataset
-from tests.data.test_own import make_set
+from tests.data.test_own import grey, make_cases, make_set
+from tests.scanned import write_nifti
 
 
 def test_the_second_start_reads_no_scan(tmp_path, monkeypatch):
@@ -87,3 +88,29 @@ def test_the_known_digests_are_not_trusted_blindly(tmp_path):
     (tmp_path / "cache" / "known.json").write_text("[]")
     load_dataset(config)
     assert len(json.loads((tmp_path / "cache" / "known.json").read_text())) == 40
+
+
+def test_a_damaged_scan_of_a_case_is_made_again_from_both(tmp_path):
+    """The region of the second scan is known only with the first."""
+    volumes = [grey(n) for n in range(20)]
+    config = make_cases(tmp_path / "set", [volumes, [np.flip(v) for v in volumes]])
+    first = load_dataset(config)
+    before = {name: split.images.clone() for name, split in first.splits.items()}
+    files = sorted((tmp_path / "cache").rglob("*.npy"))
+    assert len(files) == 40 + 3
+    for path in files[::5]:
+        path.write_bytes(path.read_bytes()[:-9])
+    again = load_dataset(config)
+    for name, images in before.items():
+        assert np.array_equal(again.splits[name].images, images)
+
+
+def test_another_first_scan_is_another_region_of_the_second(tmp_path):
+    """Guards against a cached second scan that was cut for another first one."""
+    volumes = [grey(n) for n in range(20)]
+    config = make_cases(tmp_path / "set", [volumes, volumes])
+    before = load_dataset(config).splits["test"].images[:, 1].clone()
+    for number, voxels in enumerate(volumes):
+        write_nifti(tmp_path / "set" / f"{number}-path.nii.gz", voxels, origin=3.0)
+    after = load_dataset(config).splits["test"].images[:, 1]
+    assert not np.array_equal(before, after)

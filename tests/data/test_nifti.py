@@ -128,3 +128,18 @@ def test_lengths_are_in_the_unit_of_the_header(unit, mm, tmp_path):
     assert scan.spacing == pytest.approx(theirs.GetSpacing(), rel=1e-3)
     assert scan.spacing == pytest.approx((0.7, 0.9, 2.5), rel=1e-4)
     assert scan.affine[:3, 3] == pytest.approx([4, 5, 6], rel=1e-4)
+
+
+def test_a_header_may_lack_coordinates(tmp_path):
+    """Guards against a guess at the place of a scan that counts as its place."""
+    voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    for name, affine, located in (
+        ("a.nii", np.eye(4), True),
+        ("b.nii", None, False),
+        ("c.hdr", None, False),
+    ):
+        kind = nibabel.Spm2AnalyzeImage if name.endswith("hdr") else nibabel.Nifti1Image
+        nibabel.save(kind(voxels, affine), tmp_path / name)
+        assert read_nifti(tmp_path / name).located is located
+    nibabel.save(nibabel.MGHImage(voxels, np.eye(4)), tmp_path / "d.mgz")
+    assert read_nifti(tmp_path / "d.mgz").located

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from lmttm.config.files import load_config
+from lmttm.data.own import check_own
 from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError
 from tests.scanned import write_nifti
@@ -168,3 +170,104 @@ def test_tables_that_cannot_be_split(tmp_path):
     table.write_text("path,label,split\n0.nii.gz,a,train\n1.nii.gz,b,val\n")
     with pytest.raises(InputError, match="no scan is in the test split"):
         load_dataset(config)
+
+
+def make_cases(folder, volumes, columns=("path", "path_2")):
+    """A table of cases whose scans are these volumes, column by column."""
+    folder.mkdir(exist_ok=True)
+    rows = [f"{','.join(columns)},label"]
+    for number, scans in enumerate(zip(*volumes, strict=True)):
+        names = [f"{number}-{column}.nii.gz" for column in columns]
+        for name, voxels in zip(names, scans, strict=True):
+            write_nifti(folder / name, voxels)
+        rows.append(f"{','.join(names)},{('good', 'bad')[number % 2]}")
+    (folder / "data.csv").write_text("\n".join(rows))
+    return load_config("base.json", [f"dataset_name={folder}/", f"cache={folder.parent / 'cache'}"])
+
+
+def test_each_scan_of_a_case_is_as_it_would_be_alone(tmp_path):
+    """What is auto is settled for each channel by itself; their order is the table's, no more."""
+    low = [grey(n) for n in range(30)]
+    high = [grey(100 + n, -300, 3000) for n in range(30)]
+    masks = [(grey(200 + n) > 400).astype(np.uint8) for n in range(30)]
+    columns = ("path", "path_2", "path_3")
+    both = load_dataset(make_cases(tmp_path / "abc", [low, high, masks], columns))
+    turned = load_dataset(make_cases(tmp_path / "cab", [masks, low, high], columns))
+    alone = [
+        load_dataset(make_cases(tmp_path / f"{number}", [volumes], ("path",)))
+        for number, volumes in enumerate((low, high, masks))
+    ]
+    assert both.volume.intensity == ["percentiles", "percentiles", "masks"]
+    assert both.volume.intensity == [one.volume.intensity for one in alone]
+    assert both.volume.window == [one.volume.window for one in alone]
+    for name, split in both.splits.items():
+        assert split.images.shape[1:] == (3, 28, 28, 28)
+        for channel, one in enumerate(alone):
+            assert torch.equal(split.images[:, channel], one.splits[name].images)
+            assert torch.equal(split.labels, one.splits[name].labels)
+        assert torch.equal(turned.splits[name].images, split.images[:, [2, 0, 1]])
+    assert turned.volume.intensity == ["masks", "percentiles", "percentiles"]
+    assert both.digest() != turned.digest()
+
+
+def test_the_same_scan_twice_is_two_equal_channels(tmp_path):
+    volumes = [grey(n) for n in range(30)]
+    dataset = load_dataset(make_cases(tmp_path / "twice", [volumes, volumes]))
+    for split in dataset.splits.values():
+        assert torch.equal(split.images[:, 0], split.images[:, 1])
+
+
+def test_what_a_run_stored_of_one_channel_is_still_so(tmp_path):
+    """Guards against digests, by which runs know their data, that change with a version."""
+    volumes = [np.random.default_rng(n).integers(0, 900, (28, 28, 28)) for n in range(30)]
+    config = make_cases(tmp_path / "one", [[v.astype(np.int16) for v in volumes]], ("path",))
+    dataset = load_dataset(config)
+    assert dataset.digest().split() == [
+        "test:80a733b483190b2221874770a28c319b",
+        "train:4db04073c6e3550f3597b554f003daf0",
+        "val:3d2d3659d06bb6d51d00579b7946aed3",
+    ]
+    assert dataset.volume.model_dump() == {
+        **{"axes": "xyz", "region": "cube", "centre": None, "extent": None},
+        **{"resampling": "linear", "intensity": "percentiles", "window": [4.0, 895.0]},
+    }
+
+
+def test_a_window_for_one_of_two_scans(tmp_path):
+    volumes = [grey(n) for n in range(30)]
+    config = make_cases(tmp_path / "two", [volumes, volumes])
+    asked = config.volume.model_copy(update={"window": [None, [0.0, 500.0]]})
+    dataset = load_dataset(config.model_copy(update={"volume": asked}))
+    assert dataset.volume.intensity == ["percentiles", "window"]
+    assert dataset.volume.window[1] == [0.0, 500.0]
+    wrong = config.volume.model_copy(update={"intensity": ["hu", "hu", "hu"]})
+    with pytest.raises(InputError, match=r"volume\.intensity must be one value or 2"):
+        load_dataset(config.model_copy(update={"volume": wrong}))
+
+
+def test_a_fault_of_any_scan_of_a_case_is_told_with_its_line(tmp_path):
+    volumes = [grey(n) for n in range(30)]
+    config = make_cases(tmp_path / "two", [volumes, volumes])
+    (tmp_path / "two" / "3-path_2.nii.gz").write_text("none")
+    (tmp_path / "two" / "7-path.nii.gz").unlink()
+    write_nifti(tmp_path / "two" / "11-path_2.nii.gz", grey(1), origin=900)
+    with pytest.raises(InputError) as caught:
+        load_dataset(config)
+    rows = str(caught.value).split("\n")
+    assert rows[0] == "3 faults:"
+    for row, line, reason in zip(
+        rows[1:], (5, 9, 13), ("cannot be read", "is not there", "lies beside"), strict=True
+    ):
+        assert f"data.csv, line {line}:" in row
+        assert reason in row
+    findings, _ = check_own(config)
+    assert len(findings.unreadable) == 3
+
+
+def test_percentiles_that_are_asked_for_are_those_of_the_training_split(tmp_path):
+    """Guards against the window of a CT for scans whose configuration says percentiles."""
+    config = make_set(tmp_path)
+    asked = config.volume.model_copy(update={"intensity": "percentiles"})
+    assert not asked.settled
+    found = load_dataset(config.model_copy(update={"volume": asked}))
+    assert found.volume == load_dataset(config).volume

@@ -62,8 +62,8 @@ def test_scans_of_one_patient_are_not_one_scan(name, tmp_path):
         if name.isupper():
             path = path.rename(path.with_suffix(".HDR"))
         assert len(files_of(path)) == 2
-        entries.append(Entry(path, path.name, "0", "train", "", ""))
-    one, two = summaries_of(entries, Geometry((9, 9, 9)), Cache(tmp_path))
+        entries.append(Entry((path,), (path.name,), "0", "train", "", ""))
+    ((one,), (two,)) = summaries_of(entries, Geometry((9, 9, 9)), Cache(tmp_path))
     assert one.pixels != two.pixels
 
 
@@ -80,15 +80,15 @@ def test_headers_that_differ_in_their_voxels_only_are_two_scans(header, tmp_path
         raw.rename(path.parent / "voxels of it.dat")
         text = path.read_text(encoding="utf-8").replace(raw.name, "voxels of it.dat")
         path.write_text(text, encoding="utf-8")
-        entries.append(Entry(path, path.name, "0", "train", "", ""))
-    assert entries[0].path.read_bytes() == entries[1].path.read_bytes()
-    one, two = summaries_of(entries, Geometry((9, 9, 9)), Cache(tmp_path))
+        entries.append(Entry((path,), (path.name,), "0", "train", "", ""))
+    assert entries[0].paths[0].read_bytes() == entries[1].paths[0].read_bytes()
+    ((one,), (two,)) = summaries_of(entries, Geometry((9, 9, 9)), Cache(tmp_path))
     assert one.pixels != two.pixels
-    before = stamp_of(entries[0].path)
+    before = stamp_of(entries[0].paths[0])
     voxels = tmp_path / "p1" / "voxels of it.dat"
     voxels.write_bytes(bytes(voxels.stat().st_size))
-    assert stamp_of(entries[0].path) != before
-    (again,) = summaries_of(entries[:1], Geometry((9, 9, 9)), Cache(tmp_path))
+    assert stamp_of(entries[0].paths[0]) != before
+    ((again,),) = summaries_of(entries[:1], Geometry((9, 9, 9)), Cache(tmp_path))
     assert again.pixels != one.pixels
 
 

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from lmttm.config.volume import Intensity
+from lmttm.data.cases import read_case
+from lmttm.data.intensity import to_bytes
 from lmttm.data.placement import placement, prepared
-from lmttm.data.preparation import Geometry, Intensity, cut, to_bytes, volume_of
+from lmttm.data.preparation import Geometry, cut
 from lmttm.data.scan import Scan, oriented
 
 
@@ -60,9 +63,9 @@ def test_an_array_without_a_geometry_keeps_its_own_grid():
 def test_a_scan_is_prepared_as_for_a_prediction(tmp_path):
     voxels = np.random.default_rng(0).integers(0, 255, (30, 40, 50), dtype=np.uint8)
     np.save(tmp_path / "scan.npy", voxels)
-    how = Geometry((28, 28, 28)), Intensity("each")
-    found = prepared(tmp_path / "scan.npy", *how)
-    volume, notes = volume_of(tmp_path / "scan.npy", *how)
+    how = Geometry((28, 28, 28)), [Intensity("each")]
+    found = prepared([tmp_path / "scan.npy"], *how)
+    volume, notes = read_case([tmp_path / "scan.npy"], *how)
     np.testing.assert_array_equal(found.volume, volume)
     assert found.notes == notes
     assert found.place.source.shape == voxels.shape

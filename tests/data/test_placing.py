@@ -47,3 +47,15 @@ def test_distances_are_the_same_in_a_file(tmp_path, monkeypatch, memory):
 
 def test_without_the_channel_there_are_no_distances(tmp_path):
     assert placed(masks(2), config_of(tmp_path, "distance=off"), CPU).distances is None
+
+
+@pytest.mark.parametrize("memory", [0, 2**40], ids=["large", "small"])
+def test_masks_among_several_channels(tmp_path, monkeypatch, memory):
+    monkeypatch.setattr(placing, "memory_of", lambda _: memory)
+    one = masks(4).images
+    split = Split("train", torch.stack([one // 3, one], dim=1), torch.zeros(4).long())
+    channels = ["model.in_channels=2", "volume.intensity=bytes,masks", "dataset_name=mine/"]
+    config = config_of(tmp_path, "distance=on", *channels)
+    there = placed(split, config, CPU)
+    assert there.distances.shape == (4, 1, 28, 28, 28)
+    assert torch.equal(there.inputs(slice(0, 4)), prepare(split.images, config))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmttm.data.statistics import Statistics
+from lmttm.data.statistics import Statistics, statistics_of, unlike_training
 
 
 def training_volumes():
@@ -77,3 +77,20 @@ def test_from_a_checkpoint_and_back():
     found = Statistics(brightness=(1.0, 2.0), foreground=(0.1, 0.2), extent=(0.3, 1.0))
     assert Statistics.from_dict(vars(found)) == found
     assert Statistics.from_dict({"brightness": (1, 2), "foreground": (0, 1)}).extent is None
+
+
+def test_each_channel_has_statistics_of_its_own():
+    """Guards against the mean of a CT and a mask, which is like that of many other pairs."""
+    volumes = training_volumes()
+    both = np.stack([volumes, 255 - volumes], axis=1)
+    stored = statistics_of(torch.from_numpy(both))
+    assert stored["channels"] == [
+        statistics_of(torch.from_numpy(volumes)),
+        statistics_of(torch.from_numpy(255 - volumes)),
+    ]
+    assert unlike_training(stored, both[0]) == []
+    first, *_ = unlike_training(stored, both[0, ::-1])
+    assert first.startswith("path: its mean intensity is ")
+    assert any(text.startswith("path_2: ") for text in unlike_training(stored, both[0, ::-1]))
+    assert unlike_training({}, both[0]) == []
+    assert unlike_training({}, volumes[0]) == []

@@ -1,8 +1,10 @@
 """Tables as people write them, and everything that can be wrong with them."""
 
+from pathlib import Path
+
 import pytest
 
-from lmttm.data.tables import Entry, labels_of, read_table, read_tables, refuse
+from lmttm.data.tables import Entry, labels_of, path_columns, read_table, read_tables, refuse
 from lmttm.errors import InputError
 
 
@@ -29,15 +31,15 @@ def test_a_table_in_any_hand(text, encoding, tmp_path):
         ("a.nii", "1", "train"),
         ("b.nii", "0", "train"),
     ]
-    assert entries[0].path == tmp_path / "a.nii"
+    assert entries[0].paths == (tmp_path / "a.nii",)
 
 
 def test_paths_may_lead_anywhere(tmp_path):
     """Guards against symbolic links and absolute paths being refused."""
     outside = tmp_path / "elsewhere" / "a.nii"
     entries = read(tmp_path, f"path,label\n{outside},1\n../b.nii,1\n")
-    assert entries[0].path == outside
-    assert entries[1].path == tmp_path / "../b.nii"
+    assert entries[0].paths == (outside,)
+    assert entries[1].paths == (tmp_path / "../b.nii",)
 
 
 def test_paths_in_a_table_may_name_home_and_variables(tmp_path, monkeypatch):
@@ -48,7 +50,7 @@ def test_paths_in_a_table_may_name_home_and_variables(tmp_path, monkeypatch):
     (tmp_path / "a$b.nii").write_bytes(b"")
     rows = ("~/a.nii", "$SCANS/b.nii", "a$b.nii")
     entries = read(tmp_path, "path,label\n" + "".join(f"{row},1\n" for row in rows))
-    paths = [str(entry.path) for entry in entries]
+    paths = [str(entry.paths[0]) for entry in entries]
     assert paths == [str(tmp_path / "home/a.nii"), "/archive/b.nii", str(tmp_path / "a$b.nii")]
     with pytest.raises(InputError, match="line 2: path must not name a variable that is not set"):
         read(tmp_path, "path,label\n$NO_SUCH_VARIABLE/a.nii,1\n")
@@ -67,7 +69,7 @@ def test_paths_of_other_systems(written, file, tmp_path):
     """Guards against "is not there" for a backslash, or an umlaut in two parts."""
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_bytes(b"")
-    assert read(tmp_path, f"path,label\n{written},1\n")[0].path == tmp_path / file
+    assert read(tmp_path, f"path,label\n{written},1\n")[0].paths == (tmp_path / file,)
 
 
 def test_a_row_with_a_comma_too_many_is_a_fault(tmp_path):
@@ -127,7 +129,10 @@ def test_other_encodings_and_missing_tables(tmp_path):
 
 
 def labelled(*labels):
-    return [Entry(path, "", label, "", "", f"line {label}") for path, label in enumerate(labels)]
+    return [
+        Entry((Path(str(row)),), ("",), label, "", "", f"line {label}")
+        for row, label in enumerate(labels)
+    ]
 
 
 def test_labels_are_numbers_or_words():
@@ -153,3 +158,36 @@ def test_labels_are_numbers_or_words():
 def test_labels_that_cannot_be_meant(labels, told):
     with pytest.raises(InputError, match=told):
         labels_of(labelled(*labels))
+
+
+def test_further_scans_of_a_case(tmp_path):
+    text = "path_3,label,path,PATH_2\nc.nii,1,a.nii,b.nii\nf.nii,0,d.nii,e.nii\n"
+    first, second = read(tmp_path, text)
+    assert first.paths == tuple(tmp_path / name for name in ("a.nii", "b.nii", "c.nii"))
+    assert (first.name, second.name) == ("a.nii,b.nii,c.nii", "d.nii,e.nii,f.nii")
+    assert path_columns(1) == ["path"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("path,path_3,label\na,b,1\n", "must be path,path_2, got path,path_3"),
+        ("path,path_1,label\na,b,1\n", "must be path,path_2, got path,path_1"),
+        ("path,path_02,label\na,b,1\n", "must be path,path_2, got path,path_02"),
+        ("path,path_2,path_2,label\na,b,c,1\n", "has the column path_2 twice"),
+        ("path_2,label\na,1\n", "must have the columns path,label"),
+        ("path,path_2,label\na,b,1\nc,,0\n", "line 3: path, path_2 and label must not be empty"),
+    ],
+)
+def test_scans_of_a_case_that_are_missing_are_named(text, told, tmp_path):
+    """Guards against a case without its second scan, and against channels in another order."""
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, text)
+    assert told in str(caught.value)
+
+
+def test_all_tables_have_as_many_scans_for_a_case(tmp_path):
+    for split, columns in (("train", "path,path_2"), ("val", "path,path_2"), ("test", "path")):
+        (tmp_path / f"{split}.csv").write_text(f"{columns},label\na{',b' * ('_' in columns)},1\n")
+    with pytest.raises(InputError, match=r"test\.csv must have the columns path,path_2 of train"):
+        read_tables(tmp_path)

@@ -11,6 +11,7 @@ from lmttm.config.files import load_config
 from lmttm.data import phantoms
 from lmttm.data.sources import check_set, load_dataset
 from lmttm.errors import InputError
+from lmttm.training.setup import settle
 from tests.official import official
 
 
@@ -159,3 +160,35 @@ def test_folds_of_a_folder_copy_no_volumes(tmp_path):
     for name in ("train", "val"):
         sources = dataset.splits[name].images.sources
         assert [source.shape[0] for source in sources] == [6, 4]
+
+
+def test_an_axis_of_channels(tmp_path):
+    """Guards against a mask of 0 and 1 beside an image that reaches the model as 1/255."""
+    arrays = {}
+    for name, value in official().items():
+        mask = (value > 100).astype(np.uint8)
+        arrays[name] = np.stack([value, mask], 1) if name.endswith("images") else value
+    np.savez(tmp_path / "own.npz", **arrays)
+    config = load_config("base.json", [f"dataset_name={tmp_path / 'own.npz'}", "distance=auto"])
+    folder = unpacked(tmp_path / "own", arrays)
+    for source in (config, folder):
+        dataset = load_dataset(source)
+        assert dataset.volume.intensity == ["bytes", "masks"]
+        for name, split in dataset.splits.items():
+            assert np.array_equal(split.images[:, 0], arrays[f"{name}_images"][:, 0])
+            assert np.array_equal(split.images[:, 1], 255 * arrays[f"{name}_images"][:, 1])
+    assert settle(config, load_dataset(config)).distance_of == (1,)
+    folded = load_dataset(config.model_copy(update={"folds": 2}))
+    assert folded.splits["val"].num_grey == 2
+    arrays["test_images"] = arrays["test_images"][:, :1].repeat(3, 1)
+    np.savez(tmp_path / "own.npz", **arrays)
+    with pytest.raises(InputError, match=r"got \(2, 28, 28, 28\) in train and \(3,"):
+        load_dataset(config)
+
+
+def test_percentiles_of_bytes_are_refused(tmp_path):
+    """Guards against a setting that is stored and has no effect."""
+    np.savez(tmp_path / "own.npz", **official())
+    overrides = [f"dataset_name={tmp_path / 'own.npz'}", "volume.intensity=percentiles"]
+    with pytest.raises(InputError, match=r"intensity=percentiles needs volume\.window=LOW,HIGH"):
+        load_dataset(load_config("base.json", overrides))

@@ -30,7 +30,7 @@ def explained(steps=4, units=3, edge=12):
     slabs = [(s * edge // steps, (s + 1) * edge // steps - 1) for s in range(steps)]
     volume = rng.integers(0, 256, (edge,) * 3, dtype=np.uint8)
     shown = HeatMap("heat", "Where the model attends", "attention", found.attention, maps[0])
-    return ExplainedVolume(volume, found, [shown], slabs, CLASSES, [f"odd: {HOSTILE}"])
+    return ExplainedVolume(volume[None], found, [shown], slabs, CLASSES, [f"odd: {HOSTILE}"])
 
 
 def explained_by_maps(edge=12):
@@ -50,7 +50,7 @@ def explained_by_maps(edge=12):
         HeatMap("grad-cam", "Grad-CAM", "activity", two, four),
     ]
     volume = rng.integers(0, 256, (edge,) * 3, dtype=np.uint8)
-    return ExplainedVolume(volume, found, maps, [], CLASSES)
+    return ExplainedVolume(volume[None], found, maps, [], CLASSES)
 
 
 def report_values(num_classes=2, volumes=40, edge=28, dataset="AdrenalMNIST3D"):

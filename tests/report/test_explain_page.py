@@ -1,5 +1,7 @@
 """The explanation of a volume, in a browser."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -79,3 +81,24 @@ def test_the_sanity_check_compares_the_maps():
     assert "little of this map" in sanity(one, two)
     assert "cannot be compared" in sanity(one, np.zeros_like(one))
     assert "is empty" in sanity(np.zeros_like(one), one)
+
+
+def test_one_channel_of_several_is_chosen(tmp_path):
+    """Guards against an explanation of two scans that shows only one."""
+    one = explained()
+    both = replace(one, grey=np.concatenate([one.grey, 255 - one.grey]))
+    assert "data-channel" not in explain_page(one, title="", commands=[]).partition("<script")[0]
+    html = explain_page(both, title="two scans", commands=["cmd"])
+    (tmp_path / "explain.html").write_text(html, encoding="utf-8")
+    with opened((tmp_path / "explain.html").as_uri()) as (page, faults):
+        page.wait_for_selector("[data-ready]")
+        choice, first = page.locator("[data-channel]"), pixels(page)
+        assert choice.locator("option").all_inner_texts() == ["path", "path_2"]
+        choice.select_option("1")
+        assert pixels(page) != first
+        page.locator("[data-opacity]").fill("0")
+        assert pixels(page) == pixels(page, 3)  # both maps lie over the same scan
+        page.locator("[data-opacity]").fill("70")
+        choice.select_option("0")
+        assert pixels(page) == first
+        assert not faults

@@ -6,8 +6,10 @@ import nibabel
 import numpy as np
 import pytest
 
+from lmttm.config.volume import Intensity
+from lmttm.data.intensity import to_bytes
 from lmttm.data.placement import placement
-from lmttm.data.preparation import Geometry, Intensity, cut, to_bytes
+from lmttm.data.preparation import Geometry, cut
 from lmttm.data.scans import read
 from lmttm.report.nifti import heat_nifti
 from tests.data.test_placement import oblique

@@ -17,7 +17,7 @@ def made(**values):
     texts = {"warnings": [], "sentences": [HOSTILE], "trust": "", "commands": []}
     texts |= {"maps": [{"title": HOSTILE, "legend": HOSTILE, "sanity": ""}]}
     data = {"volumes": [], "slabs": None, "name": HOSTILE}
-    texts |= {"steps": steps | {"units": []}}
+    texts |= {"steps": steps | {"units": []}, "channels": ["path"]}
     return page.page("explain.html", title=HOSTILE, data=data, **texts | values)
 
 

@@ -29,3 +29,19 @@ def test_a_row_for_each_scan_with_its_histogram(tmp_path):
     assert (heights[7], sum(heights)) == (1.0, 1.0)
     style.save(tmp_path / "a.png", figure)
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_a_row_for_each_scan_of_a_case_at_the_same_slices():
+    """Guards against scans that cannot be compared, as each shows the centre of its own mass."""
+    case = np.zeros((2, 8, 9, 10), np.uint8)
+    case[0, 2, 3, 4] = 200
+    case[1, 6, 6, 6] = 100
+    figure = prepared.draw({"a.nii,b.nii": case, "c.nii": case[0]})
+    assert [row.get_suptitle() for row in figure.subfigs] == [
+        *("a.nii,b.nii: path", "a.nii,b.nii: path_2"),
+        "c.nii",
+    ]
+    for row, channel in zip(figure.subfigs, (case[0], case[1], case[0]), strict=True):
+        shown = [panel.images[0].get_array() for panel in row.axes[:3]]
+        for axis, place in enumerate((2, 3, 4)):
+            assert np.array_equal(shown[axis], channel.take(place, axis))

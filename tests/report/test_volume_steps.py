@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from lmttm.config.files import load_config
-from lmttm.config.volume import VolumeConfig
+from lmttm.config.volume import Kind, VolumeConfig
 from lmttm.report.volume_steps import volume_steps
 
 
@@ -24,7 +24,7 @@ def test_each_setting_is_named():
 @pytest.mark.parametrize("key", ["region", "resampling", "intensity"])
 def test_every_choice_has_a_sentence_of_its_own(key):
     """Guards against a choice of the schema that the card does not describe."""
-    choices = get_args(VolumeConfig.model_fields[key].annotation)
+    choices = get_args(Kind if key == "intensity" else VolumeConfig.model_fields[key].annotation)
     extra = ["volume.window=5,60"]
     found = [steps(*extra, f"volume.{key}={choice}")[key] for choice in choices]
     assert len(set(found)) == len(choices)
@@ -40,3 +40,11 @@ def test_a_place_is_named_with_its_numbers():
     boxed = steps("volume.extent=[10,20,30]")["region"]
     assert "10 x 20 x 30 mm" in boxed
     assert "table" in steps("volume.centre=table", "volume.extent=table")["region"]
+
+
+def test_each_scan_of_a_case_has_its_intensity():
+    found = steps("model.in_channels=2", "volume.intensity=hu,masks", "volume.window=-10,300.5")
+    assert list(found)[-3:] == ["alignment", "intensity of path", "intensity of path_2"]
+    assert "path, path_2" in found["alignment"]
+    assert found["intensity of path"].startswith("-10 to 300.5 (Hounsfield units)")
+    assert found["intensity of path_2"].startswith("of two values")

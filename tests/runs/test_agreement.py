@@ -1,5 +1,7 @@
 """What a user says of scans agrees with what a run was trained on, or is refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from lmttm.config.files import load_config
@@ -52,3 +54,31 @@ def test_a_run_of_the_former_format_takes_everything():
     former = trained(knows_volume=False, intensity="each")
     got = asked(former, "volume.axes=zyx", "volume.extent=20", "volume.window=0,5")
     assert (got.axes, got.extent, got.intensity) == ("zyx", 20, "window")
+
+
+def case_of(**volume):
+    """A run on cases of two scans."""
+    member = trained(**volume)
+    model = member.config.model.model_copy(update={"in_channels": 2})
+    return replace(member, config=member.config.model_copy(update={"model": model}))
+
+
+BOTH = {"intensity": ["bytes", "hu"], "window": [[0.0, 255.0], [-160.0, 240.0]]}
+
+
+def test_each_scan_of_a_case_agrees_by_itself():
+    """Guards against a window for one scan that is refused, or taken, for the other."""
+    got = asked(case_of(**BOTH), "volume.window=[[0,900],null]")
+    assert got.intensity == ["window", "hu"]
+    assert got.window == [[0, 900], [-160, 240]]
+    same = asked(case_of(**BOTH), "volume.window=[null,[-160,240]]", "volume.intensity=auto")
+    assert same == case_of(**BOTH).config.volume
+    for wrong in (
+        "volume.window=0,900",
+        "volume.window=[null,[0,1]]",
+        "volume.intensity=auto,each",
+    ):
+        with pytest.raises(InputError, match=r"volume\.(window|intensity) was .* when the run was"):
+            asked(case_of(**BOTH), wrong)
+    with pytest.raises(InputError, match="one value or 2, for each scan of a case its own, got 3"):
+        asked(case_of(**BOTH), "volume.intensity=hu,hu,hu")

@@ -61,3 +61,21 @@ def test_the_card_says_where_the_training_started():
     card = model_card(checkpoint("train.start_from=vesselmnist3d_28"), CLASS_NAMES, None)
     assert "those of epoch 3; started from vesselmnist3d_28 |" in card
     assert "started from" not in model_card(checkpoint(), CLASS_NAMES, None)
+
+
+def test_the_channels_of_a_case_are_listed_in_order():
+    """Guards against an exported model whose users guess which scan comes first."""
+    several = ("dataset_name=mine/", "model.in_channels=2", "volume.intensity=hu,masks")
+    saved = checkpoint(*several, "distance=on")
+    found = preprocessing(saved, CLASS_NAMES)
+    assert found["shape"] == ["batch", 3, 28, 28, 28]
+    assert found["channels"][:2] == [
+        "intensity of path: byte / 255",
+        "intensity of path_2: byte / 255",
+    ]
+    assert found["channels"][2].startswith("signed Euclidean distance to the surface of the mask")
+    assert "mask path_2 (bytes" in found["channels"][2]
+    card = model_card(saved, CLASS_NAMES, None)
+    for number, text in enumerate(found["channels"], 1):
+        assert f"{number}. {text}" in card
+    assert "the region is that of the first" in found["from_scan_to_bytes"]["alignment"]

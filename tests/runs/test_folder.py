@@ -262,3 +262,11 @@ def test_what_was_left_to_the_device_stays_as_it_was_begun(config, saved):
     assert folder.as_begun(chosen).distance == "off"
     (saved / folder.CONFIG).unlink()
     assert folder.as_begun(left_open) == left_open
+
+
+def test_a_resumed_run_keeps_the_channels_that_its_data_had(config):
+    """Guards against a run of two scans that cannot be resumed, as its configuration says 1."""
+    model = config.model.model_copy(update={"in_channels": 2})
+    begun = config.model_copy(update={"model": model})
+    assert folder.decided_as(begun, config).model.in_channels == 2
+    assert folder.decided_as(config, begun).model.in_channels == 2

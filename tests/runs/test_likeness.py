@@ -40,3 +40,8 @@ def test_only_a_strict_run_refuses():
     refuse_unlike(run(), "scan.nii", ["it is white"])
     with pytest.raises(InputError, match=r"scan.nii is unlike the volumes that demo was"):
         refuse_unlike(strict, "scan.nii", ["it is white"])
+
+
+def test_each_scan_of_a_case_is_judged_by_itself():
+    found = likeness_warnings(run({"channels": [RANGES, RANGES]}), np.stack([WHITE // 17, WHITE]))
+    assert [text.partition(":")[0] for text in found] == ["path"] + ["path_2"] * 2

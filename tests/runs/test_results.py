@@ -102,7 +102,7 @@ def test_an_explanation_becomes_a_page_pictures_and_a_heat_map(tmp_path, label, 
     )
     volume = rng.integers(0, 256, (4, 4, 4), dtype=np.uint8)
     heat = HeatMap("heat", "Where", "attention", maps[1], maps[0])
-    shown = ExplainedVolume(volume, explanation, [heat], [(0, 1), (2, 3)], CLASSES)
+    shown = ExplainedVolume(volume[None], explanation, [heat], [(0, 1), (2, 3)], CLASSES)
     place = Placement(Grid((8, 8, 8), np.eye(4)), np.diag([0.5, 0.5, 0.5, 1])) if placed else None
     found = results.write_explanation(tmp_path / "explain", "test-3", shown, label, place, "cmd")
     assert found.title == f"test-3: {title}predicted {CLASSES[1]} (70 %)"

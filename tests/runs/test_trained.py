@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import lmttm
 from lmttm.data.tables import SPLITS
-from lmttm.runs.trained import Trained
+from lmttm.runs.trained import Trained, check_content
 
 
 def test_an_ensemble_averages_probabilities(trained):
@@ -68,3 +69,15 @@ def test_a_data_set_of_other_volumes_is_refused_or_noted(trained, tmp_path, capl
     elsewhere = replace(elsewhere, members=(replace(member, config=own, data="0" * 16),))
     with pytest.raises(lmttm.InputError, match="has other volumes"):
         elsewhere.dataset(("test",))
+
+
+def test_cases_of_another_number_of_scans_are_refused(trained):
+    """Guards against a model that fails, or a channel that is left out, without a word."""
+    run = lmttm.open_run(trained / "a")
+    (member,) = run.members
+    dataset = run.dataset(("test",))
+    images = dataset.splits["test"].images
+    split = replace(dataset.splits["test"], images=torch.stack([images, images], dim=1))
+    both = replace(dataset, splits={"test": split})
+    with pytest.raises(lmttm.InputError, match=r"a takes 1 grey channels .*, and mine/ has 2"):
+        check_content(member, "a", both, "mine/")

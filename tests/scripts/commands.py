@@ -1,9 +1,13 @@
 """What tests of the scripts share: command lines, and what a refusal must look like."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 
 from tests.conftest import TINY
 
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 FEWER = {"train": 70, "val": 40, "test": 50}  # phantoms
 
 
@@ -25,6 +29,14 @@ def refused(main, argv, capsys):
     sentences = [line for line in err.splitlines() if line.startswith(("error:", "usage:"))]
     assert len(sentences) == 1
     return err.strip()
+
+
+def tool(name):
+    """The module of a tool."""
+    spec = importlib.util.spec_from_file_location(f"{name}_tool", TOOLS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def own_set(path, seed=0):

@@ -1,9 +1,7 @@
 """Scans of one's own through the scripts: no cubes, and two formats of one scan."""
 
 import csv
-import importlib.util
 import json
-from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -13,20 +11,13 @@ import lmttm
 import predict
 import train
 from tests.scanned import write_volume
+from tests.scripts.commands import tool
 
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
 SPACING = (0.8, 0.7, 2.5)
 # Columns run to the left, rows to the back, slices to the head, as in most of DICOM.
 AFFINE = np.array([[-0.8, 0, 0, 9], [0, -0.7, 0, 9], [0, 0, 2.5, -12], [0, 0, 0, 1.0]])
 SMALL = ["model.dim=16", "model.memory_tokens_size=8", "model.summarize_num_tokens=2"]
 SMALL += ["train.epoch=2", "device=cpu", "train.compile=off", "train.precision=fp32"]
-
-
-def tool(name):
-    spec = importlib.util.spec_from_file_location(f"{name}_tool", TOOLS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def voxels(number):

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,3 +66,12 @@ def test_examples_never_start_a_download(monkeypatch, tmp_path):
     (tmp_path / "vesselmnist3d.npz").write_bytes(b"another file")  # there, but not the official one
     assert Answering(lmttm.open_run("vesselmnist3d_28", where)).examples == []
     assert not asked
+
+
+def test_a_run_of_several_scans_is_refused_with_its_reason(answering):
+    """Guards against a page whose every upload fails."""
+    (member,) = answering.run.members
+    model = member.config.model.model_copy(update={"in_channels": 2})
+    other = replace(member, config=member.config.model_copy(update={"model": model}))
+    with pytest.raises(InputError, match=r"one file, and phantommnist3d_28 takes 2 scans for each"):
+        Answering(replace(answering.run, members=(other,)))

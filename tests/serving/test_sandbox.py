@@ -5,12 +5,13 @@ import os
 import numpy as np
 import pytest
 
+from lmttm.config.volume import Intensity
 from lmttm.data.placement import prepared
-from lmttm.data.preparation import Geometry, Intensity
+from lmttm.data.preparation import Geometry
 from lmttm.errors import InputError
 from lmttm.serving.sandbox import read_apart
 
-HOW = Geometry((28, 28, 28)), Intensity("each")
+HOW = Geometry((28, 28, 28)), [Intensity("each")]
 
 
 def scan(path, edge=40, dtype=np.int16):
@@ -21,7 +22,7 @@ def scan(path, edge=40, dtype=np.int16):
 
 def test_the_numbers_are_those_of_this_process(tmp_path):
     path = scan(tmp_path / "a.npy")
-    here, apart = prepared(path, *HOW), read_apart(path, *HOW)
+    here, apart = prepared([path], *HOW), read_apart(path, *HOW)
     np.testing.assert_array_equal(apart.volume, here.volume)
     assert apart.notes == here.notes
     assert apart.place.source.shape == here.place.source.shape

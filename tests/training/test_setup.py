@@ -1,12 +1,15 @@
 """From a configuration to its trainer: what `auto` becomes, and that every key arrives."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
 
 from lmttm.config.files import load_config
+from lmttm.config.volume import VolumeConfig
 from lmttm.data.dataset import Dataset, Split
+from lmttm.errors import InputError
 from lmttm.model.build import build_model
 from lmttm.training.setup import (
     make_trainer,
@@ -148,3 +151,35 @@ def test_a_cosine_with_more_epochs_warns_that_the_rate_jumps(caplog):
     assert f"goes from {low:.2g} to {high:.2g} at once" in record.getMessage()
     assert high > 10 * low
     assert "after 20 epochs instead of 12" in record.getMessage()
+
+
+def two_channels(intensity):
+    images = torch.stack([IMAGE, MASK], dim=1)
+    dataset = dataset_of(train=images, val=images)
+    return replace(dataset, volume=VolumeConfig(intensity=intensity))
+
+
+def test_the_channels_are_settled_by_the_data():
+    """Grey channels follow the data; a mask among them brings its distances along."""
+    config = load_config("base.json", ["distance=auto"])
+    settled = settle(config, two_channels(["bytes", "masks"]))
+    assert (settled.model.in_channels, settled.distance, settled.distance_of) == (2, "on", (1,))
+    grey = settle(config, two_channels(["bytes", "bytes"]))
+    assert (grey.model.in_channels, grey.distance, grey.num_channels) == (2, "off", 2)
+
+
+def test_distances_without_a_mask_among_several_scans_are_refused():
+    """Guards against a channel that is asked for and silently left out."""
+    config = load_config("base.json", ["distance=on"])
+    with pytest.raises(InputError, match=r"distance=on needs masks .*got volume\.intensity="):
+        settle(config, two_channels(["bytes", "hu"]))
+
+
+def test_the_augmentation_knows_the_channels():
+    """Guards against noise on a distance channel, or none on a second scan."""
+    config = load_config("demo.json", [*TINY, "dataset_name=mine/", "distance=on"])
+    config = settle(config, two_channels(["bytes", "masks"]))
+    images = torch.randint(256, (9, 2, 28, 28, 28), dtype=torch.uint8)
+    split = Split("train", images, torch.tensor([0] * 6 + [1] * 3))
+    augment = make_trainer(config, split, build_model(config)).augment
+    assert (augment.num_grey, augment.distance_of) == (2, (1,))

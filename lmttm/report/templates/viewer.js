@@ -23,7 +23,7 @@ async function bytes(text) {
 class Viewer {
   constructor(element, volume, voxels, heat) {
     this.shape = volume.shape;
-    this.voxels = voxels;
+    this.first = this.voxels = voxels;
     this.heat = heat;
     this.opacity = 0.7;
     this.place = [...volume.start];
@@ -143,6 +143,14 @@ function follow(root, viewers, slabs) {
   show(viewers[0].place);
 }
 
+// Of several channels one lies under the maps.
+function choose(root, viewers, channels) {
+  root.querySelector("[data-channel]")?.addEventListener("change", (event) => viewers.forEach((viewer) => {
+    viewer.voxels = channels[event.target.value] || viewer.first;
+    viewer.draw();
+  }));
+}
+
 async function start(root, data) {
   const viewers = [];
   for (const element of root.querySelectorAll("[data-volume]")) {
@@ -151,5 +159,7 @@ async function start(root, data) {
     viewers.push(new Viewer(element, volume, voxels, volume.heat && await bytes(volume.heat)));
   }
   if (data.slabs) follow(root, viewers, data.slabs);
+  const others = await Promise.all((data.channels || []).map(bytes));
+  choose(root, viewers, [null, ...others]);
   root.dataset.ready = "yes";
 }

@@ -1,0 +1,160 @@
+"""Cases: the scans that a model sees together, one for each grey channel.
+
+A case is named by its scans, in the order of the columns path, path_2, ... of a table and with
+commas between: `t1.nii.gz,t2.nii.gz`. A case of one scan is that scan.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmttm.config.paths import as_path
+from lmttm.config.schema import Config
+from lmttm.config.volume import Intensity
+from lmttm.data.alignment import cut_case
+from lmttm.data.intensity import intensities_of, to_bytes
+from lmttm.data.preparation import Geometry, Region, geometry_of
+from lmttm.data.scan import Scan
+from lmttm.data.scans import find_scans, read
+from lmttm.data.tables import path_columns
+from lmttm.errors import InputError
+from lmttm.storage import printable
+
+Given = str | Path | Sequence[str | Path]
+
+
+def load_volume(path: Given, config: Config) -> NDArray[np.uint8]:
+    """Reads a case as the model of a run sees it: training and prediction take the same way.
+
+    Args:
+        path: A scan; see `lmttm.data.scans.read`. For several channels the scans of a case: a
+            list of them, or a text with commas between.
+        config: The configuration of the run, with its settled section `volume`.
+
+    Returns:
+        `(D H W)` uint8, or `(C D H W)` for several channels.
+
+    Raises:
+        InputError: A scan cannot be used.
+    """
+    paths = scans_of(path)
+    _check_number(paths, config.model.in_channels)
+    return read_case(paths, geometry_of(config), intensities_of(config))[0]
+
+
+def prepare_all(
+    given: Sequence[Given], config: Config, *, untrained: bool = False
+) -> tuple[dict[str, NDArray[np.uint8]], dict[str, tuple[str, ...]], dict[str, str]]:
+    """Prepares cases as `load_volume` does; one that cannot be used stops none of the others.
+
+    Args:
+        given: Cases; where they consist of one scan each also folders of scans.
+        config: The configuration of a run.
+        untrained: Whether it is that of a training to come, so that a case may have any number
+            of scans.
+
+    Returns:
+        By the name of each case its volume and what is worth a warning, and for each other why
+        it cannot be used.
+    """
+    volumes, notes, failures = {}, {}, {}
+    geometry = geometry_of(config)
+    for named in map(scans_of, given):
+        number = len(named) if untrained else config.model.in_channels
+        try:
+            intensities = intensities_of(config, number)
+            cases = find_cases(named, number)
+        except InputError as error:
+            failures[name_of(named)] = printable(str(error))
+            continue
+        for paths in cases:
+            name = name_of(paths)
+            try:
+                volumes[name], notes[name] = read_case(paths, geometry, intensities)
+            except InputError as error:
+                failures[name] = printable(str(error))
+    return volumes, notes, failures
+
+
+def scans_of(given: Given) -> tuple[Path, ...]:
+    """The paths that name a case; a file that is there may have commas in its name."""
+    if not isinstance(given, str | Path):
+        return tuple(map(as_path, given))
+    text = os.fspath(given)
+    if "," not in text or os.path.lexists(text) or isinstance(given, Path):
+        return (as_path(given),)
+    return tuple(as_path(part.strip()) for part in text.split(","))
+
+
+def name_of(paths: Sequence[Path]) -> str:
+    """What a case is called: its scans, with commas between."""
+    return ",".join(map(printable, paths))
+
+
+def find_cases(paths: tuple[Path, ...], channels: int) -> list[tuple[Path, ...]]:
+    """The cases that somebody means.
+
+    Args:
+        paths: A case; or, where a case is one scan, also a folder of scans.
+        channels: Scans of a case.
+
+    Raises:
+        InputError: It has another number of scans, or one of them is a folder of several.
+    """
+    if channels == len(paths) == 1:
+        return [(scan,) for scan in find_scans(paths[0])]
+    _check_number(paths, channels)
+    found = [find_scans(path) for path in paths]
+    for path, scans in zip(paths, found, strict=True):
+        if len(scans) > 1:
+            raise InputError(f"{path} must be one scan of a case, got a folder of {len(scans)}")
+    return [tuple(scan for scans in found for scan in scans)]
+
+
+def _check_number(paths: Sequence[Path], channels: int) -> None:
+    if len(paths) == channels:
+        return
+    name = name_of(paths)
+    if channels == 1:
+        raise InputError(f"{name}: the model takes one scan for each case, got {len(paths)}")
+    raise InputError(
+        f"{name}: the model takes {channels} scans for each case, with commas between and in the "
+        f"order {','.join(path_columns(channels))} of the table that it was trained with, "
+        f"got {len(paths)}"
+    )
+
+
+def read_case(
+    paths: Sequence[Path], geometry: Geometry, intensities: Sequence[Intensity]
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Reads a case and prepares it; the bytes and what is worth a warning."""
+    return volume_of(map(read, paths), geometry, intensities, [str(path) for path in paths])
+
+
+def volume_of(
+    scans: Iterable[Scan],
+    geometry: Geometry,
+    intensities: Sequence[Intensity],
+    names: Sequence[str],
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Prepares the scans of a case; the bytes `(D H W)` or `(C D H W)`, and notes."""
+    return bytes_of(cut_case(scans, geometry, names), intensities)
+
+
+def bytes_of(
+    regions: Sequence[Region], intensities: Sequence[Intensity]
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Maps the regions of a case to bytes; `(D H W)` of one, else `(C D H W)`, and notes."""
+    found = [to_bytes(*pair) for pair in zip(regions, intensities, strict=True)]
+    if len(found) == 1:
+        return found[0]
+    columns = path_columns(len(found))
+    notes = [
+        f"{column}: {note}"
+        for column, (_, of_scan) in zip(columns, found, strict=True)
+        for note in of_scan
+    ]
+    return np.stack([volume for volume, _ in found]), tuple(notes)
