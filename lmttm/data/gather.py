@@ -1,9 +1,12 @@
 """Reads the cases of a set into the cache, in parallel, and volumes of bytes out of it."""
 
+import contextlib
 import hashlib
 import json
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -119,10 +122,24 @@ def _in_parallel(jobs: Sequence[_Job]) -> Iterator[Case | str]:
     processes = min(cpu_count(), _MOST_PROCESSES, len(jobs))
     if len(jobs) < _ALONE or processes < 2:
         return map(prepare_one, jobs)
-    found: Iterator[Case | str] = Parallel(n_jobs=processes, return_as="generator")(
-        delayed(prepare_one)(job) for job in jobs
-    )
+    with _interrupts_ignored():
+        found: Iterator[Case | str] = Parallel(n_jobs=processes, return_as="generator")(
+            delayed(prepare_one)(job) for job in jobs
+        )
     return found
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Processes that start meanwhile ignore interrupts: the one that waits ends them, quietly."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def prepare_one(job: _Job) -> Case | str:

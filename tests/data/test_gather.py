@@ -1,6 +1,10 @@
 """Scans of a set go into the cache in parallel, each once, and come out as bytes."""
 
 import json
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -60,6 +64,18 @@ def test_several_processes_give_what_one_gives(tmp_path, monkeypatch):
     monkeypatch.setattr(gather, "_ALONE", 99)
     alone = load_dataset(config.model_copy(update={"cache": "off"}))
     assert np.array_equal(parallel, alone.splits["train"].images)
+
+
+def test_an_interrupt_is_for_the_process_that_waits_alone():
+    """Guards against a traceback of each process at Ctrl-C."""
+    script = "import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
+    former = signal.getsignal(signal.SIGINT)
+    with gather._interrupts_ignored():
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout.split() == [b"True"]
+    assert signal.getsignal(signal.SIGINT) is former
+    with ThreadPoolExecutor(1) as pool:  # which may set no handler
+        pool.submit(gather._interrupts_ignored().__enter__).result()
 
 
 def test_each_scan_may_have_its_place(tmp_path):
