@@ -13,23 +13,10 @@ from torch.nn import functional as F
 from lmttm.config.files import load_config
 from lmttm.config.schema import Config
 from lmttm.model.build import build_model
+from lmttm.model.convolution import correct
 from lmttm.model.trace import Classifier, Trace
 
 _HALVED_FIVE_TIMES = 32  # the least edge that a DenseNet takes
-
-
-class _Convolution(nn.Conv3d):
-    """A convolution that takes volumes two voxels deep in fp32, on the CPU.
-
-    In bfloat16, torch 2.14's gradient of its weights is wrong there, and now and then NaN (seen on
-    an AMD EPYC with AVX512-BF16, kernels of 3 voxels): a network would train on noise.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        if input.device.type != "cpu" or input.shape[2] != 2:
-            return super().forward(input)
-        with torch.autocast("cpu", enabled=False):
-            return super().forward(input.float())
 
 
 class Network(Classifier):
@@ -46,9 +33,7 @@ class Network(Classifier):
     ) -> None:
         super().__init__(input_shape)
         self.net = net.to(memory_format=torch.channels_last_3d)  # faster on a CPU
-        for module in net.modules():
-            if type(module) is nn.Conv3d:
-                module.__class__ = _Convolution
+        correct(self.net)
         missing = [max(0, least_edge - edge) for edge in input_shape[1:]]
         self.border = [width for n in reversed(missing) for width in (n // 2, n - n // 2)]
 

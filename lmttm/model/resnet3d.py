@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from lmttm.model.convolution import correct
 from lmttm.model.trace import Classifier, Trace
 
 
@@ -35,6 +36,7 @@ class ResNet3D(Classifier):
             bias=False,
         )
         nn.init.kaiming_normal_(self.net.stem[0].weight, mode="fan_out", nonlinearity="relu")
+        correct(self.net)
         self.to(memory_format=torch.channels_last_3d)  # faster on a CPU
 
     @property

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from lmttm.config.shape import Shape
 from lmttm.errors import InputError
+from lmttm.model.convolution import Convolution
 
 
 class Tokenizer(nn.Module, ABC):
@@ -161,7 +162,7 @@ class BatchNormTokenizer(PatchTokenizer):
             nn.Conv3d(in_channels, 64, kernel_size=patch_size, stride=stride, bias=False),
             nn.BatchNorm3d(64),
             nn.ReLU(),
-            nn.Conv3d(64, dim, kernel_size=3, padding="same", bias=False),
+            Convolution(64, dim, kernel_size=3, padding="same", bias=False),
             nn.BatchNorm3d(dim),
             nn.ReLU(),
         )
