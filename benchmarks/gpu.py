@@ -103,7 +103,7 @@ def _run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * args.minutes
     result: dict[str, Any] = {"config": args.config, "overrides": args.overrides, "parts": {}}
-    for name in args.parts or PARTS:
+    for name in args.parts or _possible(args.device):
         result["parts"][name] = _part(name, args, end)
         write_text(args.out / "gpu.json", json.dumps(result, indent=2) + "\n")
         write_text(args.out / "gpu.md", table(result))
@@ -112,6 +112,11 @@ def _run(args: argparse.Namespace) -> int:
     print(f"written to {args.out}: gpu.json, gpu.md")
     ended_well = [part["outcome"] == "done" for part in result["parts"].values()]
     return 0 if all(ended_well) else 1
+
+
+def _possible(device: str) -> list[str]:
+    """The parts that a device has: only CUDA captures."""
+    return [name for name in PARTS if device != "cpu" or not name.startswith("captured")]
 
 
 def _check(args: argparse.Namespace) -> None:

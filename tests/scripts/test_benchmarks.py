@@ -155,7 +155,7 @@ def test_the_whole_runs_on_the_cpu(gpu, tmp_path):
     result = json.loads((tmp_path / "gpu.json").read_text())
     outcomes = {name: part["outcome"] for name, part in result["parts"].items()}
     assert code == 0, outcomes
-    assert list(outcomes) == list(gpu.PARTS)
+    assert list(outcomes) == [name for name in gpu.PARTS if not name.startswith("captured")]
 
 
 def test_throughput_measures_both_forms_free_and_busy(tmp_path, monkeypatch, capsys):
