@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK
@@ -9,8 +10,9 @@ import SimpleITK
 from lmttm.data.alignment import cut_case
 from lmttm.data.preparation import Geometry, box_of, cut, from_prepared
 from lmttm.data.scan import Scan, oriented
+from lmttm.data.scans import read
 from lmttm.errors import InputError
-from tests.scanned import grid, sampled
+from tests.scanned import grid, sampled, write_dicom
 
 NAMES = ("one.nii", "two.nii")
 
@@ -202,3 +204,26 @@ def test_a_third_scan_follows_the_first_too():
     assert np.array_equal(
         regions[2].values, cut_case([first, third], GEOMETRIES[0], NAMES)[1].values
     )
+
+
+@pytest.mark.parametrize("endings", [("nii.gz", "nrrd"), ("mha", "nii"), ("nrrd", "mha")])
+def test_files_of_two_formats_are_laid_over_each_other(endings, tmp_path):
+    """Guards against a reader whose coordinates run the other way than another's."""
+    first, second = made(), made(**SECOND["turned by 20 degrees"])
+    paths = [tmp_path / f"{n}.{ending}" for n, ending in enumerate(endings)]
+    for path, scan in zip(paths, (first, second), strict=True):
+        SimpleITK.WriteImage(as_itk(scan), str(path))
+    found = cut_case(map(read, paths), GEOMETRIES[0], NAMES)[1].values
+    expected = resampled_by_itk(first, second, GEOMETRIES[0])
+    assert abs(found - expected)[expected >= 0].max() < 0.05  # of 1000
+
+
+def test_a_series_is_laid_over_a_nifti_file(tmp_path):
+    """One object, as DICOM slices in one order of axes and as a file in another."""
+    affine, shape = grid("RAS", (1.0, 1.0, 1.0))
+    nibabel.save(nibabel.Nifti1Image(sampled(affine, shape), affine), tmp_path / "one.nii")
+    series = write_dicom(tmp_path / "two", codes="PIR", spacing=(1.0, 1.5, 2.0))
+    one, two = cut_case(map(read, (tmp_path / "one.nii", series)), GEOMETRIES[0], NAMES)
+    difference = abs(one.values - two.values)
+    assert difference.mean() < 3  # of 1000: they are smoothed by their own voxels
+    assert difference.max() < 60
