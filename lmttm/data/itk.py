@@ -1,5 +1,8 @@
 """What SimpleITK reads and nibabel does not: NRRD, MetaImage and others."""
 
+import contextlib
+import locale
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,8 @@ def read_itk(path: Path) -> Scan:
     reader.SetFileName(str(path))
     library.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        reader.ReadImageInformation()
+        with _same_locale():
+            reader.ReadImageInformation()
         shape = reader.GetSize()
         if np.prod(shape, dtype=np.float64) > LARGEST:
             raise InputError(f"{path} claims {shape} voxels, more than can be right")
@@ -44,7 +48,8 @@ def read_itk(path: Path) -> Scan:
             raise InputError(f"{path} must hold one volume, got the shape {shape}")
         voxel = library.Image([1] * len(shape), reader.GetPixelID()).GetSizeOfPixelComponent()
         _check_whole(path, int(np.prod(shape)) * voxel)
-        image = reader.Execute()
+        with _same_locale():
+            image = reader.Execute()
     except RuntimeError as error:
         # SimpleITK's text begins with its own source file; the reason is the last line.
         reason = str(error).strip().splitlines()[-1:] or [one_line(error)]
@@ -57,6 +62,16 @@ def read_itk(path: Path) -> Scan:
     affine[:2] *= -1  # ITK counts to the left and to the back
     voxels = library.GetArrayFromImage(image)
     return oriented(voxels.reshape(voxels.shape[-3:]).transpose(2, 1, 0), affine)
+
+
+@contextlib.contextmanager
+def _same_locale() -> Iterator[None]:
+    """Undoes that ITK's reader of VTK changes how this process decodes text."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
 
 
 def _check_whole(path: Path, num_bytes: int) -> None:

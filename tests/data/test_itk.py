@@ -1,5 +1,7 @@
 """The formats that SimpleITK reads."""
 
+import locale
+
 import nibabel
 import numpy as np
 import pytest
@@ -74,3 +76,17 @@ def test_write_nifti_is_in_ras(tmp_path):
     """What the other tests rely on."""
     scan = read(write_nifti(tmp_path / "b.nii", VOXELS, (1, 2, 3)))
     assert np.array_equal(scan.voxels, VOXELS)
+
+
+def test_reading_leaves_the_locale_alone(tmp_path):
+    """Guards against UTF-8 that cannot be read any more, anywhere, once a VTK file was read."""
+    before = locale.setlocale(locale.LC_ALL)
+    image = SimpleITK.GetImageFromArray(VOXELS)
+    for ending in ("nrrd", "mha", "vtk", "tif"):
+        SimpleITK.WriteImage(image, str(tmp_path / f"a.{ending}"))
+        read_itk(tmp_path / f"a.{ending}")
+        assert locale.setlocale(locale.LC_ALL) == before
+    (tmp_path / "cut.vtk").write_bytes((tmp_path / "a.vtk").read_bytes()[:60])
+    with pytest.raises(InputError):
+        read_itk(tmp_path / "cut.vtk")
+    assert locale.setlocale(locale.LC_ALL) == before
