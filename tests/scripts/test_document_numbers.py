@@ -157,6 +157,22 @@ def test_scores_at_the_threshold_from_validation():
         assert shown(columns[0], key, plain=True) in README
 
 
+def test_the_first_look_at_the_ideas():
+    table = ACCURACY.split("## What may let the machine see more")[1].split("## Not done")[0]
+    names = {
+        "the recipe": "recipe",
+        "`model.stem=8`": "stem",
+        "... and turns in all planes, with their 48 views": "stem_and_turns",
+    }
+    for first, idea in names.items():
+        expected = []
+        for data in ("adrenal", "vessel"):
+            found = json.loads((RESULTS / "ideas_fold0" / f"{data}_{idea}.json").read_text())
+            assert found["split"] == "val"
+            expected.append(f"{found['auc']:.3f} / {found['acc']:.3f}")
+        assert cells(table, first)[:2] == expected, first
+
+
 def test_other_networks_side_by_side():
     names = ["adrenalmnist3d", "adrenalmnist3d_ttm", "resnet3d", "base"]
     runs = [seeds_of(name) for name in names]
