@@ -79,6 +79,9 @@ def competing(arguments: Sequence[str], script: Path = Path(__file__)) -> Iterat
             yield load
         finally:
             process.kill()
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # of a word that the process did not take
+                process.stdin.close()
 
 
 def obey(step: Callable[[], object]) -> None:

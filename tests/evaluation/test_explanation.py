@@ -163,10 +163,11 @@ def test_the_command_writes_a_picture_and_an_animation(tmp_path, monkeypatch, ca
         assert animation.n_frames == 28
     with Image.open(folder / "test-12.png") as picture:
         assert min(picture.size) > 300
-    np.save(tmp_path / "mine.npy", np.full((30, 30, 30), 9, np.uint8))
-    assert script.main([*argv, "--input", str(tmp_path / "mine.npy")]) == 0
-    assert (folder / "mine.png").is_file()
-    assert (folder / "mine-tokens.png").is_file()
+    (tmp_path / "p1").mkdir()
+    np.save(tmp_path / "p1" / "mine.npy", np.full((30, 30, 30), 9, np.uint8))
+    assert script.main([*argv, "--input", str(tmp_path / "p1" / "mine.npy")]) == 0
+    assert (folder / "p1-mine.png").is_file()
+    assert (folder / "p1-mine-tokens.png").is_file()
     capsys.readouterr()
     assert script.main([*argv, "--index", "20"]) == 2
     assert "--index must be from 0 to 19, got 20" in capsys.readouterr().err
