@@ -99,7 +99,16 @@ def _run(args: argparse.Namespace) -> int:
             with (args.out / f"{args.inside}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stopped visit ends its part as well
+    # A stopped visit ends its part as well.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return _all_parts(args)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _all_parts(args: argparse.Namespace) -> int:
+    """Runs the parts one after the other and writes what there is after each."""
     args.out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * args.minutes
     result: dict[str, Any] = {"config": args.config, "overrides": args.overrides, "parts": {}}

@@ -158,6 +158,13 @@ def test_the_whole_runs_on_the_cpu(gpu, tmp_path):
     assert list(outcomes) == [name for name in gpu.PARTS if not name.startswith("captured")]
 
 
+def test_the_signals_are_as_before(gpu, tmp_path):
+    """Guards against a handler that outlives the benchmark, in a process that does more."""
+    before = signal.getsignal(signal.SIGTERM)
+    assert gpu.main([*command(tmp_path, "--parts", "card"), "train.epoch=1"]) == 0
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_throughput_measures_both_forms_free_and_busy(tmp_path, monkeypatch, capsys):
     """Guards against a load that is not there, or figures of one form under another's name."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
