@@ -1,4 +1,4 @@
-"""A load that competes for the cores: a second process that trains while it is told to.
+"""A competing load for the cores: a second process that trains on command.
 
 python benchmarks/load.py base.json [key=value ...]
 
@@ -22,7 +22,7 @@ from lmttm.errors import RunError
 
 
 class Load:
-    """The other end of the process: tells it when to run."""
+    """Controls the process: when it runs and when it pauses."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -98,7 +98,7 @@ def obey(step: Callable[[], object]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return cli.run(_train, cli.parser("Trains while it is told to, as a load."), argv)
+    return cli.run(_train, cli.parser("Trains on command, as a competing load."), argv)
 
 
 def _train(args: argparse.Namespace) -> int:

@@ -14,12 +14,12 @@ from lmttm.config.files import load_config
 from lmttm.config.schema import Config
 from lmttm.model.build import build_model
 from lmttm.model.convolution import correct
-from lmttm.model.trace import Classifier, Trace
+from lmttm.model.trace import Classifier, OneStep
 
 _HALVED_FIVE_TIMES = 32  # the least edge that a DenseNet takes
 
 
-class Network(Classifier):
+class Network(OneStep):
     """A network of another library, as our trainer takes it: one step and no memory.
 
     Args:
@@ -43,15 +43,6 @@ class Network(Classifier):
         output = self.net(F.pad(volumes, self.border))
         logits: Tensor = output[0] if isinstance(output, tuple) else output
         return logits
-
-    def run(self, volumes: Tensor) -> Trace:
-        """Classifies volumes; the trace has one step, which is the answer."""
-        logits = self(volumes)
-        memory = logits.new_zeros(len(logits), 0, 0, 0)
-        return Trace(logits=logits, step_logits=logits[:, None], memory=memory)
-
-    def remember(self, mean: Tensor, *, num_steps: int, finite: Tensor) -> None:
-        """Does nothing: there is no memory to carry over."""
 
 
 def networks(config: Config) -> dict[str, Callable[[], Classifier]]:

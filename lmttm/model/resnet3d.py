@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from lmttm.model.convolution import correct
-from lmttm.model.trace import Classifier, Trace
+from lmttm.model.trace import OneStep
 
 
-class ResNet3D(Classifier):
+class ResNet3D(OneStep):
     """Torchvision's video network `r3d_18`, for volumes instead of videos.
 
     Its first convolution takes a volume's channels instead of three colours. It has no
@@ -50,12 +50,3 @@ class ResNet3D(Classifier):
         self.check(volumes)
         logits: Tensor = self.net(volumes)
         return logits
-
-    def run(self, volumes: Tensor) -> Trace:
-        """Classifies volumes; the trace has one step, which is the answer."""
-        logits = self(volumes)
-        memory = logits.new_zeros(len(logits), 0, 0, 0)
-        return Trace(logits=logits, step_logits=logits[:, None], memory=memory)
-
-    def remember(self, mean: Tensor, *, num_steps: int, finite: Tensor) -> None:
-        """Does nothing: there is no memory to carry over."""

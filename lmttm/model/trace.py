@@ -60,3 +60,16 @@ class Classifier(nn.Module, ABC):
             num_steps: Steps that were taken, t.
             finite: A boolean tensor `()` on the device: whether the step was finite.
         """
+
+
+class OneStep(Classifier):
+    """A network without steps and memory, as training and evaluation take it."""
+
+    def run(self, volumes: Tensor) -> Trace:
+        """Classifies volumes; the trace has one step, which is the answer."""
+        logits = self(volumes)
+        memory = logits.new_zeros(len(logits), 0, 0, 0)
+        return Trace(logits=logits, step_logits=logits[:, None], memory=memory)
+
+    def remember(self, mean: Tensor, *, num_steps: int, finite: Tensor) -> None:
+        """Does nothing: there is no memory to carry over."""

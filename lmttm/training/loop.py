@@ -37,12 +37,7 @@ from lmttm.training.checks import check
 from lmttm.training.distributed import Alone, joined
 from lmttm.training.interrupt import Interrupted, Interruption, interruption
 from lmttm.training.launch import settle_compile
-from lmttm.training.setup import (
-    make_trainer,
-    settle,
-    settle_precision,
-    warn_of_jump,
-)
+from lmttm.training.setup import make_trainer, settle, settle_precision, warn_of_jump
 from lmttm.training.steps import NotFinite
 from lmttm.training.trainer import Trainer
 

@@ -342,20 +342,20 @@ def test_rotation_equals_scipys():
     assert min(errors) < 1e-4 < max(errors)
 
 
+OF_SHAPES = {
+    "flip_axes": ["D", "H", "W"],
+    "turn_planes": ["HW"],
+    "rotate": 20,
+    "scale": 0.2,
+    "stretch": 0.1,
+    "elastic": 0.05,
+    "shift": 2,
+    "cutout": 0.3,
+}
+
+
 def test_everything_together_keeps_shape_and_range_and_follows_the_seed(volumes):
-    change = Augment(
-        flip_axes=["D", "H", "W"],
-        turn_planes=["HW"],
-        rotate=15,
-        scale=0.2,
-        stretch=0.1,
-        elastic=0.05,
-        shift=2,
-        intensity=0.5,
-        noise=0.1,
-        cutout=0.3,
-        mixup=0.4,
-    )
+    change = Augment(**OF_SHAPES, intensity=0.5, noise=0.1, mixup=0.4)
     torch.manual_seed(3)
     first, _ = change(volumes)
     torch.manual_seed(3)
@@ -404,18 +404,7 @@ def test_everything_together_on_a_flat_box():
     masks = torch.zeros(6, 10, 24, 24, dtype=torch.uint8)
     masks[:, 3:7, 6:16, 5:20] = 255
     config = load_config("base.json", ["dataset_name=mine/", "size=[10,24,24]", "distance=on"])
-    change = Augment(
-        flip_axes=["D", "H", "W"],
-        turn_planes=["HW"],
-        rotate=20,
-        scale=0.2,
-        stretch=0.1,
-        elastic=0.05,
-        shift=2,
-        cutout=0.3,
-        distance_of=(0,),
-    )
-    changed, _ = change(prepare(masks, config))
+    changed, _ = Augment(**OF_SHAPES, distance_of=(0,))(prepare(masks, config))
     assert changed.shape == (6, 2, 10, 24, 24)
     assert changed.isfinite().all()
     assert not torch.equal(changed[0], changed[1])
