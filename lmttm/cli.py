@@ -40,6 +40,7 @@ def parser(
     result.add_argument(
         "overrides",
         nargs="*",
+        default=[],  # or argparse calls them required where the configuration is missing
         metavar="SCAN or key=value" if others else "key=value",
         help=others or examples,
     )

@@ -67,7 +67,10 @@ def describe(device: torch.device) -> str:
     """A device in words, for a person."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return str(device) if device.type == "mps" else f"cpu ({torch.get_num_threads()} threads)"
+    if device.type == "mps":
+        return str(device)
+    threads = torch.get_num_threads()
+    return f"cpu ({threads} thread{'s' if threads > 1 else ''})"
 
 
 def memory_of(device: torch.device) -> float:

@@ -92,6 +92,13 @@ def test_overrides_stand_anywhere_among_the_options():
     assert seen == [argparse.Namespace(config="base.json", overrides=["a=1", "b=2"], split="val")]
 
 
+def test_a_missing_configuration_is_named_alone(capsys):
+    """Guards against overrides that are called required beside it."""
+    with pytest.raises(SystemExit):
+        cli.run(lambda _: 0, cli.parser("Does something."), [])
+    assert capsys.readouterr().err.endswith("the following arguments are required: config\n")
+
+
 def test_warnings_are_single_lines(capsys):
     assert outcome(lambda _: logging.getLogger("lmttm").warning("odd") or 0) == 0
     assert capsys.readouterr().err == "WARNING: odd\n"

@@ -28,11 +28,18 @@ def draw_splits(
     Raises:
         InputError: A class has too few groups.
     """
-    everything = np.arange(len(labels))
-    rest, test = folds(labels, groups, _TEST_PARTS, class_names)[0]
-    kept = [labels[i] for i in rest], [groups[i] for i in rest]
-    _, val = folds(*kept, _VAL_PARTS, class_names)[0]
-    names = np.full(len(everything), "train", dtype="U5")
+    try:
+        rest, test = folds(labels, groups, _TEST_PARTS)[0]
+        kept = [labels[i] for i in rest], [groups[i] for i in rest]
+        _, val = folds(*kept, _VAL_PARTS)[0]
+    except InputError:  # it speaks of parts, and of what the test split has left
+        called, count = _rarest(labels, groups, class_names)
+        raise InputError(
+            f"{count} patients (or scans) of {called} are too few to draw train, val and test: a "
+            f"fifth goes to test, and at least {_VAL_PARTS} must be left, of which a fifth goes "
+            "to val; add some, or give a column split"
+        ) from None
+    names = np.full(len(labels), "train", dtype="U5")
     names[test] = "test"
     names[np.array(rest)[val]] = "val"
     return [str(name) for name in names]
@@ -51,10 +58,8 @@ def folds(
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    pairs = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
-    rarest, count = min(pairs.items(), key=lambda pair: pair[1])
+    called, count = _rarest(labels, groups, class_names)
     if count < parts:
-        called = class_names[rarest] if class_names else f"class {rarest}"
         raise InputError(
             f"{parts} parts need at least {parts} patients (or scans) of each class, "
             f"got {count} of {called}; give fewer folds, or a column split"
@@ -65,3 +70,12 @@ def folds(
         warnings.simplefilter("ignore")
         cuts = list(cutter.split(np.zeros(len(labels)), labels, groups))
     return [(others.tolist(), own.tolist()) for others, own in cuts]
+
+
+def _rarest(
+    labels: Sequence[int], groups: Sequence[str], class_names: Sequence[str]
+) -> tuple[str, int]:
+    """The class of the fewest groups, and how many it has."""
+    pairs = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
+    rarest, count = min(pairs.items(), key=lambda pair: (pair[1], pair[0]))
+    return class_names[rarest] if class_names else f"class {rarest}", count

@@ -19,6 +19,7 @@ from lmttm.errors import InputError
 
 ONE_TABLE = "data.csv"
 SPLITS = ("train", "val", "test")
+ALL = "all"  # the one split of a set that is scored as a whole
 _SPELT = {
     "train": "train",
     "training": "train",
@@ -31,6 +32,11 @@ _SPELT = {
 }
 _CENTRE = ("centre_d", "centre_h", "centre_w")
 _MOST_FAULTS = 20  # that one message lists
+
+
+def split_in_words(name: str) -> str:
+    """A split as titles call it: `test split`, or `all scans` of a set without splits."""
+    return "all scans" if name == ALL else f"{name} split"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
 from lmttm.config.shape import in_words
 from lmttm.data.dataset import Dataset
+from lmttm.data.tables import split_in_words
 from lmttm.device import describe
+from lmttm.storage import last_part
 
 
 def number(value: float | None) -> str:
@@ -59,7 +61,7 @@ def kept_line(keep: str, record: dict[str, Any]) -> str:
 def score_table(scores: dict[str, Any], class_names: tuple[str, ...]) -> str:
     """The scores of a split, with a row for each class."""
     lines = [
-        f"{scores['dataset']}, {scores['split']} split, {scores['n']} volumes",
+        f"{last_part(scores['dataset'])}, {split_in_words(scores['split'])}, {scores['n']} volumes",
         "",
         *(_metric_line(scores, name) for name in METRICS),
         f"  {'majority rate':<18} {number(scores['majority'])}",

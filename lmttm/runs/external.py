@@ -5,12 +5,11 @@ from pathlib import Path
 
 from lmttm.data.dataset import Dataset
 from lmttm.data.own import load_external, seen_before
+from lmttm.data.tables import ALL
 from lmttm.runs.predictor import Prediction, predict, with_user
 from lmttm.runs.trained import Trained
 
 log = logging.getLogger("lmttm")
-
-SPLIT = "all"
 
 
 def predict_external(
@@ -34,9 +33,9 @@ def predict_external(
     for member in run.members:
         config = with_user(member.config, run.user)
         config = config.model_copy(update={"volume": run.volume or config.volume})
-        dataset = load_external(folder, config, SPLIT)
+        dataset = load_external(folder, config, ALL)
         datasets.append(dataset)
-        found = predict([member], dataset.splits[SPLIT], run.user, progress=progress)
+        found = predict([member], dataset.splits[ALL], run.user, progress=progress)
         logits.append(found.logits[0])
     members = [with_user(member.config, run.user) for member in run.members]
     seen = dict.fromkeys(name for config in members for name in seen_before(folder, config))
@@ -44,6 +43,6 @@ def predict_external(
         log.warning(
             "%d of %d scans were in the training or validation of %s, such as %s: this is no "
             "external validation",
-            *(len(seen), len(datasets[0].splits[SPLIT]), " + ".join(run.names), next(iter(seen))),
+            *(len(seen), len(datasets[0].splits[ALL]), " + ".join(run.names), next(iter(seen))),
         )
     return datasets[0], Prediction(tuple(logits))

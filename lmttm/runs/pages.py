@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from lmttm.config.shape import in_words
 from lmttm.data.chosen import Arrays
 from lmttm.data.dataset import Dataset
+from lmttm.data.tables import ALL, split_in_words
 from lmttm.report.report_page import report_page
 from lmttm.runs.checkpoint import Checkpoint
-from lmttm.runs.external import SPLIT as EXTERNAL
 from lmttm.runs.folder import CONFIG, LOG
 from lmttm.runs.folds import are_folds
 from lmttm.runs.results import Scores
@@ -54,7 +54,7 @@ def report(
     """
     config, split = members[0].config, dataset.splits[scores.metrics["split"]]
     return report_page(
-        title=f"{' + '.join(names)}: {last_part(dataset.name)}, {split.name} split, "
+        title=f"{' + '.join(names)}: {last_part(dataset.name)}, {split_in_words(split.name)}, "
         f"{len(split)} volumes",
         facts=_facts(dataset, members, names),
         protocol=[*_protocol(scores.metrics, members), *_beside(scores)],
@@ -77,7 +77,10 @@ def report(
 def _facts(dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]) -> dict[str, str]:
     config, train = members[0].config, members[0].config.train
     number = config.model.in_channels
-    counts = ", ".join(f"{len(split)} {name}" for name, split in dataset.splits.items())
+    counts = ", ".join(
+        f"{len(split)} scans" if name == ALL else f"{len(split)} {name}"
+        for name, split in dataset.splits.items()
+    )
     changes = [
         f"{key} {' '.join(value) if isinstance(value, list) else value}"
         for key, value in config.augment.model_dump().items()
@@ -101,13 +104,14 @@ def _facts(dataset: Dataset, members: Sequence[Checkpoint], names: Sequence[str]
 
 def _protocol(scores: dict[str, Any], members: Sequence[Checkpoint]) -> list[str]:
     config, out_of_fold = members[0].config, are_folds(members) and scores["split"] == "val"
+    whole = "set" if scores["split"] == ALL else f"{scores['split']} split"
     chosen = {
         "best": "The weights are those of the epoch with the best validation AUC.",
         "last": "The weights are those of the last epoch; no epoch was chosen.",
     }
     texts = [
         chosen[config.train.keep],
-        f"All {scores['n']} volumes of the {scores['split']} split were scored once, in "
+        f"All {scores['n']} volumes of the {whole} were scored once, in "
         f"{'the order of the folds' if out_of_fold else 'file order'}, in fp32, without "
         "augmentation.",
         "ACC and AUC follow MedMNIST's evaluator.",
@@ -162,7 +166,7 @@ def _commands(output_dir: Path, names: Sequence[str], scores: dict[str, Any]) ->
     """What trains and scores the run again, from its own complete configuration."""
     split = scores["split"]
     data = f" --data {quote(scores['dataset'])}"
-    options = {"test": "", EXTERNAL: data}.get(split, f" --split {split}")
+    options = {"test": "", ALL: data}.get(split, f" --split {split}")
     files = [output_dir / name / CONFIG for name in names]
     if not files[0].is_file():
         return [f"python predict.py {quote(names[0])}{options}"]

@@ -11,6 +11,7 @@ import numpy as np
 from lmttm.data.chosen import Arrays
 from lmttm.data.dataset import Split
 from lmttm.data.placement import Placement
+from lmttm.data.tables import split_in_words
 from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import Explanation
 from lmttm.evaluation.saliency import Saliency
@@ -169,7 +170,7 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
     wrong = sheet.most_wrong(labels, probabilities)
     names = scores.class_names
     runs = "+".join(scores.metrics["runs"])
-    title = f"{runs}: {last_part(scores.metrics['dataset'])}, {split.name} split, "
+    title = f"{runs}: {last_part(scores.metrics['dataset'])}, {split_in_words(split.name)}, "
     title += f"{len(split)} volumes"
     shown = f", first of {split.num_grey} channels" if split.num_grey > 1 else ""
     pictures = {

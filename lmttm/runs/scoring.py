@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from lmttm.data.dataset import Dataset
+from lmttm.data.tables import ALL
 from lmttm.errors import InputError
 from lmttm.evaluation import calibration, metrics
 from lmttm.evaluation.threshold import Threshold, check_rule, choose, rates
 from lmttm.runs import decisions, pages, results
-from lmttm.runs.external import SPLIT, predict_external
+from lmttm.runs.external import predict_external
 from lmttm.runs.folds import are_folds, predict_folds
 from lmttm.runs.predictor import Prediction, predict
 from lmttm.runs.trained import Trained
@@ -39,7 +40,7 @@ def score_split(
 def score_external(run: Trained, path: Path, *, progress: bool) -> results.Scores:
     """Scores a labelled set that the run has never seen; see `Run.validate`."""
     dataset, prediction = predict_external(run, path, progress=progress)
-    return _written(run, dataset, SPLIT, prediction, run.external_folder(path))
+    return _written(run, dataset, ALL, prediction, run.external_folder(path))
 
 
 def _check_choices(run: Trained, split: str, calibrate: bool, threshold: str | None) -> None:

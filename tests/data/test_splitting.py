@@ -31,5 +31,13 @@ def test_too_few_patients_are_told():
     """Guards against three scans of one patient counted as three."""
     with pytest.raises(InputError, match=r"at least 5 patients .* got 2 of class 1"):
         folds([0] * 9 + [1] * 6, [f"p{i // 3}" for i in range(15)], 5)
-    with pytest.raises(InputError, match="got 2 of malignant; give fewer folds"):
+    with pytest.raises(InputError, match=r"^2 patients \(or scans\) of malignant are too few"):
         draw_splits([0] * 9 + [1] * 6, [f"p{i // 3}" for i in range(15)], ("benign", "malignant"))
+
+
+def test_too_few_patients_to_draw_from_are_counted_in_the_whole_set():
+    """Guards against "5 parts need ..., got 4" where the table has 6 and no folds were given."""
+    labels = [0, 0, 1, 1] * 6
+    patients = [f"p{index // 2}" for index in range(24)]
+    with pytest.raises(InputError, match=r"^6 patients \(or scans\) of benign .* column split$"):
+        draw_splits(labels, patients, ("benign", "malignant"))

@@ -47,7 +47,7 @@ def test_volumes_are_called_by_their_scans():
 def test_a_long_title_fits(chosen):
     """Guards against a title that is cut at both ends of a small picture."""
     images, chances = np.zeros((2, 4, 4, 4), np.uint8), np.full((2, 2), 0.5)
-    title = " + ".join(f"fold{n}" for n in range(16)) + ": my_set, all split: most wrong"
+    title = " + ".join(f"fold{n}" for n in range(16)) + ": my_set, all scans: most wrong"
     figure = sheet.contact_sheet(images, chosen, np.zeros(2, int), chances, NAMES, title=title)
     figure.draw_without_rendering()
     above = figure._suptitle or figure.texts[0]

@@ -43,7 +43,12 @@ def test_an_external_validation_is_the_score_of_its_scans(run, other, capsys):
     table = run.folder / "external" / other.name / "predictions.csv"
     assert "9.npy" in table.read_text()
     assert predict.main([str(run.folder), "--data", str(other)]) == 0
-    assert "all split, 10 volumes" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.startswith(f"{other.name}, all scans, 10 volumes\n")
+    report = (run.external_folder(other) / "report.html").read_text()
+    assert "All 10 volumes of the set were scored once" in report
+    assert "<td>10 scans</td>" in report
+    assert "all split" not in report
     assert predict.main([str(run.folder), "--data", str(other), "--calibrate"]) == 2
 
 

@@ -212,7 +212,7 @@ def test_the_table_of_throughput_has_each_figure_in_its_place(monkeypatch):
             ("plain", "fp32", first),
         )
     ]
-    facts = {"command": "x.json", "device": "cpu (1 threads)", "cores": 2, "torch": "2", "date": ""}
+    facts = {"command": "x.json", "device": "cpu (1 thread)", "cores": 2, "torch": "2", "date": ""}
     lines = table({**facts, "repeats": 3, "rows": rows}).splitlines()
     assert (
         "| training, bf16 | 4.0 (3.0 to 5.0), 2.00x | 16.0 (15.0 to 17.0), 8.00x "
