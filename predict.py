@@ -1,6 +1,7 @@
 """Scores a trained run: python predict.py base.json [key=value ...] [--split test].
 
 Or classifies scans of your own: python predict.py base.json --input scan.nii.gz folder/
+Or those that a table lists: python predict.py base.json --input cases.csv
 """
 
 import argparse
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs="+",
         metavar="PATH",
         help="scans, or folders of scans or DICOM slices; of a case of several scans such as "
-        "t1.nii.gz,t2.nii.gz",
+        "t1.nii.gz,t2.nii.gz; or one table of cases such as cases.csv, with a column path",
     )
     for name, count, metavar, text in _OPTIONS:
         own.add_argument(f"--{name}", type=cli.numbers(count), metavar=metavar, help=text)

@@ -9,6 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a clone that 
 
 import lmttm
 from lmttm import cli
+from lmttm.data.unlabelled import is_table
+from lmttm.storage import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,7 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.parser("Shows what a run attends to, and what changes its answer.", runs=True)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--index", type=int, help="a volume of a split, from 0")
-    which.add_argument("--input", metavar="PATH", help="a scan of your own, as for predict.py")
+    which.add_argument(
+        "--input",
+        metavar="PATH",
+        help="a scan of your own, or a table of cases, as for predict.py",
+    )
     parser.add_argument("--split", choices=("train", "val", "test"), help="default: test")
     return cli.run(_explain, parser, argv)
 
@@ -25,10 +31,19 @@ def _explain(args: argparse.Namespace) -> int:
     if args.input:
         cli.refuse_beside("--input", split=args.split)
     run = lmttm.open_run(args.config, args.overrides)
-    found = run.explain(args.input, index=args.index, split=args.split or "test")
-    names = ", ".join(path.name for path in found.files)
-    print(f"{found.title}\nwritten to {found.files[0].parent}: {names}")
-    return 0
+    if args.input and is_table(args.input):
+        found = run.explain_table(args.input)
+    else:
+        found = iter([run.explain(args.input, index=args.index, split=args.split or "test")])
+    failed = False
+    for one in found:
+        if isinstance(one, lmttm.InputError):
+            print(f"error: {printable(str(one))}", file=sys.stderr)
+            failed = True
+        else:
+            names = ", ".join(path.name for path in one.files)
+            print(f"{one.title}\nwritten to {one.files[0].parent}: {names}", flush=True)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import lmttm
 from lmttm import cli
 from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
+from lmttm.storage import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,20 +73,23 @@ def _check(args: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def _show(args: argparse.Namespace, overrides: list[str], paths: list[str]) -> int:
-    from lmttm.data.cases import prepare_all
+    from lmttm.data.unlabelled import list_cases, prepare_all
     from lmttm.report import prepared, style
 
     config = _config(args, overrides)
     untrained = args.config.endswith(".json")
-    volumes, notes, failures = prepare_all(paths, config, untrained=untrained)
+    cases, failures = list_cases(paths, config, untrained=untrained)
+    found, unreadable = prepare_all(cases, config)
+    failures |= unreadable
     if not config.volume.settled and config.volume.window is None:
         print("the window is each scan's own; a training settles one for all (volume.intensity)")
-    for name, found in notes.items():
-        print(f"{name}: {'; '.join(found) or 'nothing remarkable'}")
+    for case, (_, notes) in found.items():
+        print(f"{printable(case.title)}: {'; '.join(notes) or 'nothing remarkable'}")
     for message in failures.values():
         print(f"error: {message}", file=sys.stderr)
-    if volumes:
+    if found:
         picture = as_path(args.output or "prepared.png")
+        volumes = {printable(case.title): volume for case, (volume, _) in found.items()}
         style.save(picture, prepared.draw(volumes))
         print(f"written to {picture}")
     return 1 if failures else 0

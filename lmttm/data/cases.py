@@ -6,6 +6,7 @@ commas between: `t1.nii.gz,t2.nii.gz`. A case of one scan is that scan.
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from lmttm.data.intensity import intensities_of, to_bytes
 from lmttm.data.preparation import Geometry, Region, geometry_of
 from lmttm.data.scan import Scan
 from lmttm.data.scans import find_scans, read
-from lmttm.data.tables import path_columns
+from lmttm.data.tables import Entry, path_columns
 from lmttm.errors import InputError
 from lmttm.storage import printable
 
@@ -43,40 +44,6 @@ def load_volume(path: Given, config: Config) -> NDArray[np.uint8]:
     paths = scans_of(path)
     _check_number(paths, config.model.in_channels)
     return read_case(paths, geometry_of(config), intensities_of(config))[0]
-
-
-def prepare_all(
-    given: Sequence[Given], config: Config, *, untrained: bool = False
-) -> tuple[dict[str, NDArray[np.uint8]], dict[str, tuple[str, ...]], dict[str, str]]:
-    """Prepares cases as `load_volume` does; one that cannot be used stops none of the others.
-
-    Args:
-        given: Cases; where they consist of one scan each also folders of scans.
-        config: The configuration of a run.
-        untrained: Whether it is that of a training to come, so that a case may have any number
-            of scans.
-
-    Returns:
-        By the name of each case its volume and what is worth a warning, and for each other why
-        it cannot be used.
-    """
-    volumes, notes, failures = {}, {}, {}
-    geometry = geometry_of(config)
-    for named in map(scans_of, given):
-        number = len(named) if untrained else config.model.in_channels
-        try:
-            intensities = intensities_of(config, number)
-            cases = find_cases(named, number)
-        except InputError as error:
-            failures[name_of(named)] = printable(str(error))
-            continue
-        for paths in cases:
-            name = name_of(paths)
-            try:
-                volumes[name], notes[name] = read_case(paths, geometry, intensities)
-            except InputError as error:
-                failures[name] = printable(str(error))
-    return volumes, notes, failures
 
 
 def scans_of(given: Given) -> tuple[Path, ...]:
@@ -112,6 +79,15 @@ def find_cases(paths: tuple[Path, ...], channels: int) -> list[tuple[Path, ...]]
         if len(scans) > 1:
             raise InputError(f"{path} must be one scan of a case, got a folder of {len(scans)}")
     return [tuple(scan for scans in found for scan in scans)]
+
+
+def at_place(geometry: Geometry, entry: Entry) -> Geometry:
+    """The geometry for a case whose table gives it a place of its own."""
+    if entry.centre is not None:
+        geometry = replace(geometry, centre=entry.centre)
+    if entry.extent is not None:
+        geometry = replace(geometry, extent=(entry.extent,) * 3)
+    return geometry
 
 
 def _check_number(paths: Sequence[Path], channels: int) -> None:

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmttm.errors import InputError, one_line
+from lmttm.errors import InputError, one_line, os_error_in_words
 
 _MARKS = (  # at the beginning of a file, those of four bytes before those of two
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -69,9 +69,10 @@ def cells_of(table: Path) -> Cells:
                 while not header[-1]:
                     del header[-1]
             elif any(cells[len(header) :]):
+                columns = f"{len(header)} column{'s' * (len(header) > 1)}"
                 faults.append(
-                    f"{table.name}, line {reader.line_num}: got {len(cells)} cells for "
-                    f"{len(header)} columns; put a text with a {_named(separator)} in double quotes"
+                    f"{table.name}, line {reader.line_num}: got {len(cells)} cells for {columns}; "
+                    f"put a text with a {_named(separator)} in double quotes"
                 )
             else:
                 rows.append((reader.line_num, dict(zip(header, cells, strict=False))))
@@ -87,14 +88,17 @@ def _text(table: Path) -> str:
     try:
         content = table.read_bytes()
     except OSError as error:
-        raise InputError(f"{table} cannot be read: {one_line(error)}") from None
+        raise InputError(f"{table} cannot be read: {os_error_in_words(error)}") from None
     if content.startswith(_SPREADSHEETS):
         raise InputError(f"{table} is a spreadsheet; save it as CSV UTF-8")
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")
     try:
-        return unicodedata.normalize("NFC", content.decode(encoding))
+        text = unicodedata.normalize("NFC", content.decode(encoding))
     except UnicodeDecodeError:
-        raise InputError(f"{table} is not a text file in UTF-8; save it as CSV UTF-8") from None
+        text = "\0"
+    if "\0" in text:  # as well where every other byte is one: UTF-16 without a mark
+        raise InputError(f"{table} is not a text file in UTF-8; save it as CSV UTF-8")
+    return text
 
 
 def _named(separator: str) -> str:

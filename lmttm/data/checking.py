@@ -12,7 +12,8 @@ from lmttm.config.schema import Config
 from lmttm.data.cache import Case, Summary
 from lmttm.data.chosen import in_parts
 from lmttm.data.dataset import Split
-from lmttm.data.tables import SPLITS, Entry, plain_spelling, refuse
+from lmttm.data.labels import plain_spelling
+from lmttm.data.tables import SPLITS, Entry, refuse
 from lmttm.errors import InputError
 
 log = logging.getLogger("lmttm")

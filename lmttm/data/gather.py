@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from lmttm.config.schema import Config
 from lmttm.config.volume import Intensity
 from lmttm.data.alignment import cut_case
 from lmttm.data.cache import Cache, Case, keys_of
-from lmttm.data.cases import bytes_of
+from lmttm.data.cases import at_place, bytes_of
 from lmttm.data.checking import SHOWN
 from lmttm.data.intensity import intensities_of, notes_on
 from lmttm.data.parts import content_digest, stamp_of
@@ -34,15 +34,6 @@ log = logging.getLogger("lmttm")
 
 _ALONE = 16  # scans that are not worth the start of further processes
 _MOST_PROCESSES = 8
-
-
-def placed(geometry: Geometry, entry: Entry) -> Geometry:
-    """The geometry for a case whose table gives it a place of its own."""
-    if entry.centre is not None:
-        geometry = replace(geometry, centre=entry.centre)
-    if entry.extent is not None:
-        geometry = replace(geometry, extent=(entry.extent,) * 3)
-    return geometry
 
 
 def summaries_of(entries: Sequence[Entry], geometry: Geometry, cache: Cache) -> list[Case | str]:
@@ -62,10 +53,10 @@ def summaries_of(entries: Sequence[Entry], geometry: Geometry, cache: Cache) -> 
     for entry, marks in zip(entries, stamps, strict=True):
         digests = [known[mark] for mark in marks if mark in known]
         whole = len(digests) == len(marks)
-        result.append(cache.case(keys_of(digests, placed(geometry, entry))) if whole else None)
+        result.append(cache.case(keys_of(digests, at_place(geometry, entry))) if whole else None)
     missing = [index for index, case in enumerate(result) if case is None]
     jobs = [
-        (entries[i].paths, entries[i].place, placed(geometry, entries[i]), cache.folder)
+        (entries[i].paths, entries[i].place, at_place(geometry, entries[i]), cache.folder)
         for i in missing
     ]
     done = _in_parallel(jobs)
@@ -192,7 +183,7 @@ def volumes_of(
 
     def fill(volumes: NDArray[np.uint8]) -> None:
         for volume, entry, case in zip(volumes, entries, cases, strict=True):
-            volume[:] = _bytes(entry, case, placed(geometry, entry), intensities, cache)
+            volume[:] = _bytes(entry, case, at_place(geometry, entry), intensities, cache)
 
     unfit = [
         f"{name}: {note}"

@@ -18,9 +18,16 @@ from lmttm.data.checking import Findings, check, report
 from lmttm.data.content import Content, decide, percentile_window
 from lmttm.data.dataset import Dataset, Split, with_grey
 from lmttm.data.gather import digests_of, summaries_of, volumes_of
+from lmttm.data.labels import labels_of
 from lmttm.data.preparation import geometry_of
 from lmttm.data.splitting import draw_splits, folds
-from lmttm.data.tables import SPLITS, Entry, labels_of, path_columns, read_tables, refuse
+from lmttm.data.tables import (
+    SPLITS,
+    Entry,
+    read_tables,
+    refuse,
+    refuse_other_columns,
+)
 from lmttm.errors import InputError
 
 log = logging.getLogger("lmttm")
@@ -152,12 +159,7 @@ def load_external(folder: Path, config: Config, name: str) -> Dataset:
             have another number of scans.
     """
     entries = read_tables(folder)
-    if len(entries[0].paths) != config.model.in_channels:
-        wanted, got = (path_columns(n) for n in (config.model.in_channels, len(entries[0].paths)))
-        raise InputError(
-            f"{folder}: the run takes the columns {','.join(wanted)} for each case, "
-            f"got {','.join(got)}"
-        )
+    refuse_other_columns(folder, entries, config.model.in_channels)
     names = tuple(config.class_names) or labels_of(entries)[1]
     numbered = {f"class {number}": str(number) for number in range(len(names))}
     known = {numbered.get(class_name, class_name): n for n, class_name in enumerate(names)}

@@ -9,9 +9,10 @@ from lmttm.config.shape import Shape
 from lmttm.data.checking import Findings, check_volumes, report
 from lmttm.data.dataset import Dataset, with_grey
 from lmttm.data.labelled import is_unpacked
+from lmttm.data.labels import labels_of
 from lmttm.data.named import source_of
 from lmttm.data.own import check_own, load_own
-from lmttm.data.tables import SPLITS, labels_of, read_tables
+from lmttm.data.tables import SPLITS, read_tables
 from lmttm.data.volumes import (
     as_scans_would_be,
     checked,

@@ -1,21 +1,23 @@
-"""Tables that name labelled scans: one data.csv, or train.csv, val.csv and test.csv.
+"""Tables that name scans: those of a labelled set, or a list of cases to classify.
 
-Columns, in any order and case: `path` (relative to the table, or absolute) and `label` (numbers
-from 0, or words); optionally `path_2`, `path_3`, ... for further scans of the same case, `split`,
-`patient`, and a place of the scan's own: `centre_d`, `centre_h`, `centre_w` and `extent` in mm.
+Columns, in any order and case: `path` (relative to the table, or absolute) and, of a labelled set,
+`label` (numbers from 0, or words); optionally `path_2`, `path_3`, ... for further scans of the same
+case, `split`, `patient`, and a place of the scan's own: `centre_d`, `centre_h`, `centre_w` and
+`extent` in mm. A labelled set is one data.csv, or train.csv, val.csv and test.csv.
 """
 
 import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lmttm.config.paths import expanded
 from lmttm.data.cells import cells_of
 from lmttm.errors import InputError
+from lmttm.storage import printable
 
 ONE_TABLE = "data.csv"
 SPLITS = ("train", "val", "test")
@@ -31,6 +33,8 @@ _SPELT = {
     "testing": "test",
 }
 _CENTRE = ("centre_d", "centre_h", "centre_w")
+# What tells cases of the same scans apart, beside what answers call them.
+IDENTIFYING = ("patient", *_CENTRE, "extent")
 _MOST_FAULTS = 20  # that one message lists
 
 
@@ -46,20 +50,20 @@ class Entry:
     Attributes:
         paths: Its scans, one for each grey channel of the model.
         names: The paths as the table spells them.
-        label: As the table spells it.
-        split: train, val or test; empty where the table does not say.
-        patient: Empty where the table does not say.
-        place: The table and the line, for messages.
+        label: As the table spells it; empty where it does not say.
+        split: train, val or test; likewise.
+        patient: Likewise.
+        place: The table and the line, for messages; empty where no table names the case.
         centre: Of the region in mm of the first scan, where the table gives one.
         extent: Edge of the region in mm, where the table gives one.
     """
 
     paths: tuple[Path, ...]
     names: tuple[str, ...]
-    label: str
-    split: str
-    patient: str
-    place: str
+    label: str = ""
+    split: str = ""
+    patient: str = ""
+    place: str = ""
     centre: tuple[float, float, float] | None = None
     extent: float | None = None
 
@@ -67,6 +71,25 @@ class Entry:
     def name(self) -> str:
         """What the case is called: its scans, with commas between."""
         return ",".join(self.names)
+
+    @property
+    def identity(self) -> dict[str, str | float]:
+        """What tells it from other cases of the same name, by the column of `IDENTIFYING`."""
+        values = (printable(self.patient) or None, *(self.centre or (None,) * 3), self.extent)
+        pairs = zip(IDENTIFYING, values, strict=True)
+        return {column: value for column, value in pairs if value is not None}
+
+    @property
+    def title(self) -> str:
+        """Its name and, where the table gives one, its place: no other case has both."""
+        centre = "centre " + ",".join(f"{part:g}" for part in self.centre) if self.centre else ""
+        extent = f"extent {self.extent:g}" if self.extent is not None else ""
+        where = ", ".join(filter(None, (centre, extent)))
+        return f"{self.name} ({where} mm)" if where else self.name
+
+    def about(self, message: object) -> str:
+        """A message with the place of the case before it, where it has one."""
+        return f"{self.place}: {message}" if self.place else str(message)
 
 
 def path_columns(number: int) -> list[str]:
@@ -94,12 +117,14 @@ def read_tables(folder: Path) -> list[Entry]:
     return [entry for entries in tables for entry in entries]
 
 
-def read_table(table: Path, split: str = "") -> list[Entry]:
+def read_table(table: Path, split: str = "", *, labelled: bool = True) -> list[Entry]:
     """Reads a table.
 
     Args:
         table: A CSV file; commas, semicolons or tabs separate its columns.
         split: The split of all rows; empty for that of the column `split`.
+        labelled: Whether each row must have a label; if not, the columns `label` and `split` may
+            be missing, and hold anything.
 
     Returns:
         Its rows, in order.
@@ -108,20 +133,35 @@ def read_table(table: Path, split: str = "") -> list[Entry]:
         InputError: As for `read_tables`.
     """
     cells = cells_of(table)
-    if not {"path", "label"} <= set(cells.header) or not (cells.rows or cells.faults):
+    needed = ["path", "label"] if labelled else ["path"]
+    if not set(needed) <= set(cells.header) or not (cells.rows or cells.faults):
         raise InputError(
-            f"{table} must have the columns path,label and at least one row, "
-            f"got the columns {','.join(cells.header)} and {len(cells.rows)} rows"
+            f"{table} must have the {'columns' if labelled else 'column'} {','.join(needed)} and "
+            f"at least one row, got the columns {','.join(cells.header) or '(none)'} and "
+            f"{len(cells.rows)} rows"
         )
     columns = _path_columns_in(table, cells.header)
     entries, faults = [], cells.faults
     for line, row in cells.rows:
+        place = f"{table.name}, line {line}"
         try:
-            entries.append(_entry(table, f"{table.name}, line {line}", row, columns, split))
+            _refuse_empty(place, row, [*columns, *needed[1:]])
+            given = _split(place, row) if labelled and not split else split
+            entries.append(_entry(table, place, row, columns, given))
         except InputError as error:
             faults.append(str(error))
     refuse(faults)
     return entries
+
+
+def refuse_other_columns(where: Path, entries: Sequence[Entry], channels: int) -> None:
+    """Raises an InputError where a run takes another number of scans for each case."""
+    if len(entries[0].paths) != channels:
+        wanted, got = (path_columns(number) for number in (channels, len(entries[0].paths)))
+        raise InputError(
+            f"{where}: the run takes the columns {','.join(wanted)} for each case, "
+            f"got {','.join(got)}"
+        )
 
 
 def refuse(faults: Sequence[str]) -> None:
@@ -152,15 +192,24 @@ def _path_columns_in(table: Path, header: Sequence[str]) -> list[str]:
     return columns
 
 
+def _refuse_empty(place: str, row: dict[str, str], columns: Sequence[str]) -> None:
+    empty = [column for column in columns if not row.get(column)]
+    if empty:
+        raise InputError(f"{place}: {' and '.join(empty)} must not be empty")
+
+
+def _split(place: str, row: dict[str, str]) -> str:
+    """The split that a row names, if any."""
+    given = row.get("split", "").lower()
+    if given and given not in _SPELT:
+        raise InputError(f"{place}: split must be train, val or test, got {given}")
+    return _SPELT.get(given, "")
+
+
 def _entry(
     table: Path, place: str, row: dict[str, str], columns: Sequence[str], split: str
 ) -> Entry:
-    names, label = [row.get(column, "") for column in columns], row.get("label", "")
-    if not all(names) or not label:
-        raise InputError(f"{place}: {', '.join(columns)} and label must not be empty")
-    given = row.get("split", "").lower()
-    if not split and given and given not in _SPELT:
-        raise InputError(f"{place}: split must be train, val or test, got {given}")
+    names = [row[column] for column in columns]
     centre = [_number(place, column, row.get(column, "")) for column in _CENTRE]
     if any(part is None for part in centre) and any(part is not None for part in centre):
         raise InputError(f"{place}: {', '.join(_CENTRE)} must be given together")
@@ -171,8 +220,8 @@ def _entry(
     return Entry(
         paths=tuple(_path(table, place, name) for name in names),
         names=tuple(names),
-        label=label,
-        split=split or _SPELT.get(given, ""),
+        label=row.get("label", ""),
+        split=split,
         patient=row.get("patient", ""),
         place=place,
         centre=(d, h, w) if d is not None and h is not None and w is not None else None,
@@ -205,53 +254,3 @@ def _number(place: str, column: str, text: str) -> float | None:
     if not math.isfinite(value):
         raise InputError(f"{place}: {column} must be a number of mm, got {text}")
     return value
-
-
-def labels_of(entries: Sequence[Entry]) -> tuple[list[int], tuple[str, ...]]:
-    """Labels as numbers from 0, and the names of the classes.
-
-    Args:
-        entries: Rows whose labels are whole numbers from 0 (the classes are then called class
-            0, class 1, ...), or words (the classes are then in alphabetical order).
-
-    Raises:
-        InputError: Numbers and words are mixed, two words differ in case only, or there is
-            but one class.
-    """
-    numbers = {label: _whole(label) for label in {entry.label for entry in entries}}
-    wrong = [entry for entry in entries if numbers[entry.label] is None]
-    if not wrong:
-        labels = [int(numbers[entry.label] or 0) for entry in entries]
-        names = tuple(f"class {number}" for number in range(max(labels) + 1))
-    elif len({entry.label for entry in wrong}) < len(numbers):
-        raise InputError(
-            f"{wrong[0].place}: labels must be all numbers (0, 1, 2, ...) or all words, "
-            f"got {wrong[0].label!r} beside {next(t for t, n in numbers.items() if n is not None)}"
-        )
-    else:
-        names = tuple(sorted(numbers))
-        labels = [names.index(entry.label) for entry in entries]
-        _refuse_spellings(names)
-    if len(names) < 2:
-        raise InputError(f"there must be at least two classes, got only {names[0]}")
-    return labels, names
-
-
-def _whole(label: str) -> int | None:
-    """The number that a label is, such as 1 or 1.0; None for a word."""
-    text = label.removesuffix(".0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else None
-
-
-def _refuse_spellings(names: Iterable[str]) -> None:
-    known: dict[str, str] = {}
-    for name in names:
-        other = known.setdefault(plain_spelling(name), name)
-        if other != name:
-            raise InputError(f"the labels {other!r} and {name!r} differ in case or blanks only")
-
-
-def plain_spelling(text: str) -> str:
-    """A text without what people do not see as a difference: case, blanks, invisible letters."""
-    seen = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(c for c in seen if unicodedata.category(c) != "Cf").split())

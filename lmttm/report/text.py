@@ -12,7 +12,7 @@ from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
 from lmttm.config.shape import in_words
 from lmttm.data.dataset import Dataset
-from lmttm.data.tables import split_in_words
+from lmttm.data.tables import IDENTIFYING, split_in_words
 from lmttm.device import describe
 from lmttm.storage import last_part
 
@@ -164,21 +164,26 @@ def inputs_table(rows: list[dict[str, Any]]) -> str:
 
 
 def inputs_csv(rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> str:
-    """A CSV text: path, prediction, one probability for each class, warnings."""
+    """A CSV text: path, prediction, one probability for each class, warnings.
+
+    What a table says of its cases beside their paths stands behind these.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     calibrated = bool(rows) and "calibrated" in rows[0]
     cut = bool(rows) and "at_threshold" in rows[0]
     more = [f"calibrated {name}" for name in class_names] if calibrated else []
     more += ["at threshold"] if cut else []
-    writer.writerow(["path", "prediction", *class_names, *more, "warnings"])
+    identity = [name for name in IDENTIFYING if any(name in row for row in rows)]
+    writer.writerow(["path", *identity, "prediction", *class_names, *more, "warnings"])
     for row in rows:
+        named = [row["path"], *(row.get(name, "") for name in identity)]
         chances = [f"{row['probabilities'][name]:.8g}" for name in class_names]
         if calibrated:
             chances += [f"{row['calibrated'][name]:.8g}" for name in class_names]
         if cut:
             chances.append(row["at_threshold"])
-        writer.writerow([row["path"], row["prediction"], *chances, "; ".join(row["warnings"])])
+        writer.writerow([*named, row["prediction"], *chances, "; ".join(row["warnings"])])
     return text.getvalue()
 
 

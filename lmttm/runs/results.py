@@ -11,7 +11,7 @@ import numpy as np
 from lmttm.data.chosen import Arrays
 from lmttm.data.dataset import Split
 from lmttm.data.placement import Placement
-from lmttm.data.tables import split_in_words
+from lmttm.data.tables import Entry, split_in_words
 from lmttm.evaluation import metrics
 from lmttm.evaluation.explanation import Explanation
 from lmttm.evaluation.saliency import Saliency
@@ -95,9 +95,10 @@ class Answers:
     """What a run says about scans of the user's own.
 
     Attributes:
-        rows: For each scan that could be read its path, the predicted class, the
+        rows: For each case that could be read its path (in a table as that spells it, with
+            `patient` and its place where that gives them), the predicted class, the
             probabilities by class, and warnings where it is unlike the training data.
-        failures: For each other scan, by path, why not.
+        failures: For each other case, by path and place, why not.
         class_names: The names of the classes.
         temperatures: Of the calibrated probabilities; None where there are none.
         threshold: Of the class that is predicted by a threshold; None where there is none.
@@ -218,7 +219,7 @@ def _write_beside(folder: Path, scores: Scores, named: dict[str, Any]) -> None:
 
 
 def answer(
-    path: str,
+    case: Entry,
     probabilities: np.ndarray,
     class_names: tuple[str, ...],
     warnings: list[str],
@@ -228,7 +229,8 @@ def answer(
 ) -> dict[str, Any]:
     """A row of `Answers`."""
     row = {
-        "path": path,
+        "path": printable(case.name),
+        **case.identity,
         "prediction": class_names[int(probabilities.argmax())],
         "probabilities": dict(zip(class_names, probabilities.tolist(), strict=True)),
         "warnings": warnings,

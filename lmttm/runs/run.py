@@ -7,30 +7,21 @@ run.explain(index=3)
 run.export()
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from shlex import quote
 
 import torch
 
 from lmttm.config.paths import as_path
-from lmttm.data.cases import Given, find_cases, name_of, scans_of
-from lmttm.data.dataset import Split, prepare
-from lmttm.data.intensity import intensities_of
-from lmttm.data.placement import prepared
-from lmttm.data.preparation import geometry_of
-from lmttm.data.scans import stem_of
+from lmttm.data.cases import Given
+from lmttm.data.dataset import prepare
 from lmttm.errors import InputError
 from lmttm.runs import card, export, pretrained, results
 from lmttm.runs.explainer import Explainer
-from lmttm.runs.folder import CONFIG
+from lmttm.runs.explaining import explain_index, explain_path, explain_table
 from lmttm.runs.inputs import answer_inputs
-from lmttm.runs.likeness import likeness_warnings, refuse_unlike
 from lmttm.runs.scoring import score_external, score_split
 from lmttm.runs.trained import Trained
-from lmttm.storage import printable
-
-_LONGEST_NAME = 150  # bytes
 
 CHECKED_VOLUMES = 32  # on which an export is compared with the model
 
@@ -96,7 +87,8 @@ class Run(Trained):
         Args:
             paths: Files of any format that `lmttm.data.scans` reads, or folders of such, or of
                 DICOM slices. Where a case has several scans, the scans of each case in the order
-                of the table's columns: a list, or a text with commas between.
+                of the table's columns: a list, or a text with commas between. Or a table of
+                cases alone, a CSV file with the columns of `lmttm.data.tables`.
             calibrate: Whether calibrated probabilities stand beside the others, with the
                 temperature that `score(calibrate=True)` has stored.
             threshold: The rule of the threshold that `score(threshold=...)` has stored: the
@@ -108,7 +100,8 @@ class Run(Trained):
             weights also refuse scans that are unlike their training volumes.
 
         Raises:
-            InputError: No temperature or threshold is stored for these weights.
+            InputError: No temperature or threshold is stored for these weights, or a table or
+                rows of it cannot be used; nothing is written then.
         """
         return answer_inputs(
             self, paths, calibrate=calibrate, threshold=threshold, progress=progress
@@ -124,7 +117,7 @@ class Run(Trained):
         """Explains the answer for one volume, with pictures in `<folder>/explain`.
 
         Args:
-            path: A case of your own, as for `predict`; or
+            path: A case of your own, as for `predict`, or a table of one; or
             index: a volume of a split, from 0.
             split: train, val or test.
 
@@ -139,30 +132,24 @@ class Run(Trained):
         self.only_member("explained")
         if (path is None) == (index is None):
             raise InputError("explain needs either a path or the index of a volume")
-        explainer = self.explainer()
-        label, place = None, None
         if path is not None:
-            named = scans_of(path)
-            cases = find_cases(named, self.config.model.in_channels)
-            if len(cases) > 1:
-                raise InputError(f"{name_of(named)} must be one scan, got a folder of {len(cases)}")
-            case = prepared(cases[0], geometry_of(self.config), intensities_of(self.config))
-            warnings = likeness_warnings(self, case.volume, case.notes)
-            refuse_unlike(self, name_of(named), warnings)
-            shown, place = explainer(case.volume, warnings), case.place
-            name = _called(named[0])
-            chosen = f"--input {quote(name_of(named))}"
-        else:
-            stored, label = _volume(self.dataset((split,)).splits[split], index or 0)
-            volume, name = stored.numpy(), f"{split}-{index}"
-            shown = explainer(volume, likeness_warnings(self, volume))
-            chosen = f"--index {index}" + (f" --split {split}" if split != "test" else "")
-        # Shipped weights are named; the folder of their results is no run.
-        subject = self.folder if (self.folder / CONFIG).is_file() else self.names[0]
-        command = f"python tools/explain.py {quote(printable(subject))} {chosen}"
-        return results.write_explanation(
-            self.folder / "explain", name, shown, label, place, command
-        )
+            return explain_path(self, path)
+        return explain_index(self, index or 0, split)
+
+    def explain_table(self, table: str | Path) -> Iterator[results.Explained | InputError]:
+        """Explains the answers for the cases of a table, as `explain` does for one.
+
+        Args:
+            table: As for `predict`.
+
+        Returns:
+            For each case, when it is its turn, the explanation, or why there is none.
+
+        Raises:
+            InputError: The table or rows of it cannot be used, or as for `explain`.
+        """
+        self.only_member("explained")
+        return explain_table(self, as_path(table))
 
     def explainer(self) -> Explainer:
         """What explains volumes one by one, with the model of the (first) run."""
@@ -196,19 +183,3 @@ class Run(Trained):
         """
         member = self.only_member("saved")
         pretrained.save(as_path(folder), member, self.class_names, self.test_scores)
-
-
-def _called(path: Path) -> str:
-    """What the files about a scan are called: as it is, and as its folder is where one is given.
-
-    Bytes are counted, as a file's name takes 255 of them at most.
-    """
-    parts = [part for part in (path.parent.name, stem_of(path)) if part not in ("", "..")]
-    called = printable("-".join(parts)).replace("/", "-").encode()
-    return called[-_LONGEST_NAME:].decode(errors="ignore") or "input"
-
-
-def _volume(split: Split, index: int) -> tuple[torch.Tensor, int]:
-    if not 0 <= index < len(split):
-        raise InputError(f"--index must be from 0 to {len(split) - 1}, got {index}")
-    return split.images[index], int(split.labels[index])

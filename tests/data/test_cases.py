@@ -10,7 +10,6 @@ from lmttm.data.cases import (
     find_cases,
     load_volume,
     name_of,
-    prepare_all,
     read_case,
     scans_of,
 )
@@ -88,25 +87,6 @@ def test_the_channels_of_a_case_are_its_scans(scans):
         load_volume(one, config(*TWO))
     with pytest.raises(InputError, match="takes one scan for each case, got 2"):
         load_volume([one, two], config())
-
-
-def test_a_case_that_cannot_be_used_stops_none_of_the_others(tmp_path, scans):
-    one, two, three = map(str, scans)
-    given = [f"{one},{two}", one, [two, tmp_path / "missing.nii"], f"{two},{three}"]
-    volumes, notes, failures = prepare_all(given, config(*TWO))
-    assert list(volumes) == list(notes) == [f"{one},{two}", f"{two},{three}"]
-    assert list(failures) == [one, f"{two},{tmp_path / 'missing.nii'}"]
-    assert "takes 2 scans" in failures[one]
-    assert "missing.nii is not there" in failures[f"{two},{tmp_path / 'missing.nii'}"]
-
-
-def test_before_a_training_a_case_has_any_number_of_scans(scans):
-    one, two, three = map(str, scans)
-    volumes, _, failures = prepare_all([one, f"{one},{two},{three}"], config(), untrained=True)
-    assert [volume.ndim for volume in volumes.values()] == [3, 4]
-    assert failures == {}
-    (told,) = prepare_all([f"{one},{two},{three}"], config(*TWO), untrained=True)[2].values()
-    assert "one value or 3, for each scan of a case its own, got 2" in told
 
 
 def test_notes_say_which_scan_they_are_about(scans):

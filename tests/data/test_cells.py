@@ -72,6 +72,8 @@ def test_an_index_without_a_name_is_no_fault(tmp_path):
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "is a spreadsheet"),
         (TEXT.encode("latin-1"), "is not a text file in UTF-8"),
         (b"\xff\xfeodd", "is not a text file in UTF-8"),
+        (TEXT.encode("utf-16-le"), "is not a text file in UTF-8"),  # without its mark
+        (b"path,label\na\0.nii,b\n", "is not a text file in UTF-8"),
         (b"path,label,Label\na,b,c\n", "has the column label twice"),
         (b'path,label\n"a,b\n', "cannot be read"),
     ],

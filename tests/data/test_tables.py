@@ -1,10 +1,8 @@
 """Tables as people write them, and everything that can be wrong with them."""
 
-from pathlib import Path
-
 import pytest
 
-from lmttm.data.tables import Entry, labels_of, path_columns, read_table, read_tables, refuse
+from lmttm.data.tables import Entry, path_columns, read_table, read_tables, refuse
 from lmttm.errors import InputError
 
 
@@ -97,7 +95,7 @@ def test_all_columns(tmp_path):
         ("file,label\na,1\n", "must have the columns path,label"),
         ("path,label\n", "at least one row"),
         ("path,path,label\na,a,1\n", "has the column path twice"),
-        ("path,label\na,\nb,1\n,1\n", "line 2: path and label must not be empty"),
+        ("path,label\na,\nb,1\n,1\n", "line 2: label must not be empty"),
         ("path,label,extent\na,1,big\n", "extent must be a number of mm, got big"),
         ("path,label,extent\na,1,-3\n", "extent must be more than 0 mm, got -3"),
         ("path,label,centre_d\na,1,3\n", "must be given together"),
@@ -128,38 +126,6 @@ def test_other_encodings_and_missing_tables(tmp_path):
         read_tables(tmp_path)
 
 
-def labelled(*labels):
-    return [
-        Entry((Path(str(row)),), ("",), label, "", "", f"line {label}")
-        for row, label in enumerate(labels)
-    ]
-
-
-def test_labels_are_numbers_or_words():
-    assert labels_of(labelled("0", "2", "1.0")) == ([0, 2, 1], ("class 0", "class 1", "class 2"))
-    names = ("benign", "malignant")
-    assert labels_of(labelled("malignant", "benign", "benign")) == ([1, 0, 0], names)
-    assert labels_of(labelled("-1", "+1"))[1] == ("+1", "-1")
-
-
-@pytest.mark.parametrize(
-    ("labels", "told"),
-    [
-        (("0", "benign"), "must be all numbers"),
-        (("Benign", "benign", "x"), "'Benign' and 'benign' differ in case"),
-        (("a  b", "a b"), "differ in case or blanks"),
-        (("benign", "benign\u200b"), r"'benign' and 'benign\\u200b' differ"),
-        (("\uff21", "A"), "differ in case or blanks"),  # a wide letter
-        (("Straße", "STRASSE"), "differ in case or blanks"),
-        (("benign", "benign"), "at least two classes, got only benign"),
-        (("0", "0"), "at least two classes, got only class 0"),
-    ],
-)
-def test_labels_that_cannot_be_meant(labels, told):
-    with pytest.raises(InputError, match=told):
-        labels_of(labelled(*labels))
-
-
 def test_further_scans_of_a_case(tmp_path):
     text = "path_3,label,path,PATH_2\nc.nii,1,a.nii,b.nii\nf.nii,0,d.nii,e.nii\n"
     first, second = read(tmp_path, text)
@@ -176,7 +142,7 @@ def test_further_scans_of_a_case(tmp_path):
         ("path,path_02,label\na,b,1\n", "must be path,path_2, got path,path_02"),
         ("path,path_2,path_2,label\na,b,c,1\n", "has the column path_2 twice"),
         ("path_2,label\na,1\n", "must have the columns path,label"),
-        ("path,path_2,label\na,b,1\nc,,0\n", "line 3: path, path_2 and label must not be empty"),
+        ("path,path_2,label\na,b,1\nc,,0\n", "line 3: path_2 must not be empty"),
     ],
 )
 def test_scans_of_a_case_that_are_missing_are_named(text, told, tmp_path):
@@ -191,3 +157,56 @@ def test_all_tables_have_as_many_scans_for_a_case(tmp_path):
         (tmp_path / f"{split}.csv").write_text(f"{columns},label\na{',b' * ('_' in columns)},1\n")
     with pytest.raises(InputError, match=r"test\.csv must have the columns path,path_2 of train"):
         read_tables(tmp_path)
+
+
+def unlabelled(tmp_path, text):
+    (tmp_path / "cases.csv").write_text(text)
+    return read_table(tmp_path / "cases.csv", labelled=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("path\na.nii\nb.nii\n", ["", ""]),
+        ("path,label,split\na.nii,,holdout\nb.nii,0,\n", ["", "0"]),
+    ],
+)
+def test_a_table_without_labels(text, labels, tmp_path):
+    """Guards against a label or a split that is missing, or another one, being an error."""
+    entries = unlabelled(tmp_path, text)
+    assert [entry.name for entry in entries] == ["a.nii", "b.nii"]
+    assert [entry.label for entry in entries] == labels
+    assert [entry.split for entry in entries] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "cases.csv must have the column path and at least one row, got the columns (none)"),
+        (
+            "file\na\n",
+            "cases.csv must have the column path and at least one row, got the columns f",
+        ),
+        ("path\n", "at least one row, got the columns path and 0 rows"),
+        ("path,path_2\na,b\nc,\n", "cases.csv, line 3: path_2 must not be empty"),
+        ("path,note\n,x\n", "cases.csv, line 2: path must not be empty"),
+    ],
+)
+def test_a_table_without_labels_may_be_wrong(text, told, tmp_path):
+    with pytest.raises(InputError) as caught:
+        unlabelled(tmp_path, text)
+    assert told in str(caught.value)
+
+
+def test_what_tells_cases_apart(tmp_path):
+    """Guards against two places in one scan that have one name."""
+    text = "path,patient,centre_d,centre_h,centre_w,extent\na,P1,1,2.5,3,\na,P1,,,,40\na,,,,,\n"
+    one, two, three = unlabelled(tmp_path, text)
+    assert one.name == two.name == three.name == "a"
+    titles = [entry.title for entry in (one, two, three)]
+    assert titles == ["a (centre 1,2.5,3 mm)", "a (extent 40 mm)", "a"]
+    assert one.identity == {"patient": "P1", "centre_d": 1, "centre_h": 2.5, "centre_w": 3}
+    assert two.identity == {"patient": "P1", "extent": 40}
+    assert three.identity == {}
+    assert two.about("odd") == "cases.csv, line 3: odd"
+    assert Entry((), ("a",)).about("odd") == "odd"

@@ -114,6 +114,17 @@ def test_volumes_of_ones_own_are_read_back_from_their_table():
         assert row["warnings"] == "; ".join(expected["warnings"])
 
 
+def test_what_a_table_says_of_its_cases_stands_beside_their_paths():
+    rows = own_rows()
+    rows[0] |= {"patient": "P01"}
+    rows[1] |= {"extent": 40.0}
+    written = text.inputs_csv(rows, CLASSES)
+    assert written.splitlines()[0].startswith("path,patient,extent,prediction,")
+    one, two = csv.DictReader(io.StringIO(written))
+    assert (one["patient"], one["extent"], two["patient"], two["extent"]) == ("P01", "", "", "40.0")
+    assert one["warnings"] == "first; second"
+
+
 def test_predictions_of_scans_name_path_and_class():
     """A path with a comma stays one cell."""
     written = text.predictions_csv(

@@ -10,6 +10,7 @@ from PIL import Image
 from lmttm.data.dataset import Split
 from lmttm.data.placement import Placement
 from lmttm.data.scan import Grid
+from lmttm.data.tables import Entry
 from lmttm.evaluation.explanation import Explanation
 from lmttm.report.explain_page import ExplainedVolume, HeatMap
 from lmttm.runs import results
@@ -64,7 +65,7 @@ def test_scores_are_written_again_over_the_former_ones(scored, tmp_path):
 
 
 def test_an_answer_names_the_most_probable_class():
-    row = results.answer("a.nii", np.array([0.25, 0.75]), CLASSES, ["odd"])
+    row = results.answer(Entry((), ("a.nii",)), np.array([0.25, 0.75]), CLASSES, ["odd"])
     assert row == {
         "path": "a.nii",
         "prediction": CLASSES[1],
@@ -74,7 +75,7 @@ def test_an_answer_names_the_most_probable_class():
 
 
 def test_answers_become_two_tables(tmp_path):
-    rows = [results.answer("a, b.nii", np.array([0.25, 0.75]), CLASSES, [])]
+    rows = [results.answer(Entry((), ("a, b.nii",)), np.array([0.25, 0.75]), CLASSES, [])]
     results.write_answers(tmp_path / "new" / "inputs", results.Answers(rows, {}, CLASSES))
     folder = tmp_path / "new" / "inputs"
     assert json.loads((folder / "predictions.json").read_text()) == rows

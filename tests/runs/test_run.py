@@ -1,12 +1,9 @@
 """A run, opened: by its folder or its configuration."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import lmttm
-from lmttm.runs.run import _called
 
 
 def test_a_folder_and_its_configuration_open_the_same_run(trained):
@@ -48,21 +45,3 @@ def test_explain_needs_one_volume(trained):
         run.explain()
     with pytest.raises(lmttm.InputError, match="--index must be from 0 to 19, got 20"):
         run.explain(index=20)
-
-
-@pytest.mark.parametrize(
-    ("path", "called"),
-    [
-        ("scan.nii.gz", "scan"),
-        ("/data/p1/t1.nii.gz", "p1-t1"),
-        ("p2/t1.nii.gz", "p2-t1"),
-        ("p2/1.2.840/", "p2-1.2.840"),
-        ("../t1.npy", "t1"),
-        ("p\n1/$\\frac$.npy", "p\\n1-$\\frac$"),
-        (f"p1/{'漢' * 70}.npy", "漢" * 50),
-        ("..", "input"),
-    ],
-)
-def test_explanations_of_two_scans_are_two(path, called):
-    """Guards against the explanation of a scan that takes the place of another patient's."""
-    assert _called(Path(path)) == called

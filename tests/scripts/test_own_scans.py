@@ -143,6 +143,36 @@ def test_trained_on_nifti_and_asked_about_the_dicom_form(scans, tmp_path, capsys
             )
 
 
+def test_places_of_a_table_hold_for_cases_without_labels(scans, tmp_path, capsys):
+    """Guards against a run that was trained on regions and sees whole scans of a list of cases."""
+    header, *rows = (scans / "data.csv").read_text().splitlines()
+    columns = "centre_d,centre_h,centre_w,extent"
+    places = [f"{9 + n % 3},8,{7 + n % 4},{12 + n % 2}" for n in range(len(rows))]
+    own = tmp_path / "own"
+    own.mkdir()
+    labelled, cases = [f"{header},{columns}"], [f"path,{columns}"]
+    for row, place in zip(rows, places, strict=True):
+        path, label, split = row.split(",")
+        labelled.append(f"{scans / path},{label},{split},{place}")
+        cases.append(f"{scans / path},{place}")
+    (own / "data.csv").write_text("\n".join(labelled))
+    (own / "cases.csv").write_text("\n".join(cases))
+    argv = ["base.json", *options(own, "size=16", "model.patch_size=8", f"output_dir={tmp_path}")]
+    assert train.main([*argv, "train.name=run"]) == 0
+    folder = tmp_path / "run"
+    assert predict.main([str(folder), "--data", str(own)]) == 0
+    assert predict.main([str(folder), "--input", str(own / "cases.csv")]) == 0
+    scored, found = (
+        list(csv.DictReader((folder / name / "predictions.csv").read_text().splitlines()))
+        for name in ("external/own", "inputs")
+    )
+    assert [row["path"] for row in found] == [row["path"] for row in scored]
+    assert [float(row["low"]) for row in found] == pytest.approx(
+        [float(row["probability_1"]) for row in scored], abs=1e-5
+    )
+    assert [float(row["centre_w"]) for row in found] == [7 + n % 4 for n in range(20)]
+
+
 def test_a_folder_of_files_is_one_input(scans, tmp_path, capsys):
     """Guards against a folder of NIfTI files that is taken for a DICOM series."""
     argv = ["base.json", *options(scans, "size=16", "model.patch_size=8", f"output_dir={tmp_path}")]

@@ -93,6 +93,11 @@ def test_scored_and_predicted_alike(run, scans, capsys):
         expected = [float(row[f"probability_{number}"]) for number in range(2)]
         np.testing.assert_allclose([*answer["probabilities"].values()], expected, atol=1e-5)
     assert predict.main([str(run), "--data", str(scans)]) == 0
+    assert predict.main([str(run), "--input", str(scans / "data.csv")]) == 0
+    listed = {row["path"]: row for row in rows_of(run / "inputs" / "predictions.csv")}
+    assert len(listed) == 24
+    for name, row in scored.items():
+        assert float(listed[name]["right"]) == pytest.approx(float(row["probability_1"]), abs=1e-5)
 
 
 def test_a_case_with_another_number_of_scans_is_an_error_that_names_the_order(run, scans, capsys):
@@ -187,9 +192,14 @@ def test_folds_and_an_ensemble_of_them(scans, tmp_path, capsys):
     given = ",".join(str(scans / part) for part in scored["path"].split(","))
     assert predict.main([*argv(scans, tmp_path, "folds=2"), *names, "--input", given]) == 0
     (answer,) = json.loads((tmp_path / "fold0+fold1" / "inputs" / "predictions.json").read_text())
-    assert answer["probabilities"]["right"] == pytest.approx(
-        float(scored["probability_1"]), abs=1e-5
-    )
+    expected = pytest.approx(float(scored["probability_1"]), abs=1e-5)
+    assert answer["probabilities"]["right"] == expected
+    table = scans / "cases.csv"
+    table.write_text(f"path,path_2\n{scored['path']}\n")
+    assert predict.main([*argv(scans, tmp_path, "folds=2"), *names, "--input", str(table)]) == 0
+    (row,) = rows_of(tmp_path / "fold0+fold1" / "inputs" / "predictions.csv")
+    assert row["path"] == scored["path"]
+    assert float(row["right"]) == expected
 
 
 def test_a_resumed_run_reads_as_many_scans(scans, tmp_path, capsys):
