@@ -98,6 +98,12 @@ def printable(text: str | Path) -> str:
     return "".join(c if unicodedata.category(c) != "Cc" else repr(c)[1:-1] for c in decoded)
 
 
+def shown(path: Path) -> str:
+    """A path as people read it: from the working folder, where it lies in that."""
+    here = Path.cwd()
+    return printable(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def last_part(name: str) -> str:
     """Of a path its last part, for a title; a name without folders is whole."""
     return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or name

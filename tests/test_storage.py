@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,14 @@ def test_digests_are_hashlibs(tmp_path, algorithm, size):
     path = tmp_path / "a.bin"
     path.write_bytes(content)
     assert storage.digest_of(path, algorithm) == hashlib.new(algorithm, content).hexdigest()
+
+
+def test_a_path_is_shown_from_the_working_folder(tmp_path, monkeypatch):
+    """Guards against `runs/demo` that is answered with a path from the root, as long as a line."""
+    monkeypatch.chdir(tmp_path)
+    assert storage.shown(tmp_path / "runs" / "a\nb") == "runs/a\\nb"
+    assert storage.shown(Path("runs") / "demo") == "runs/demo"
+    assert storage.shown(tmp_path.parent / "other") == str(tmp_path.parent / "other")
 
 
 def test_a_title_names_the_last_part_of_a_path():

@@ -41,8 +41,7 @@ def _explain(args: argparse.Namespace) -> int:
             print(f"error: {printable(str(one))}", file=sys.stderr)
             failed = True
         else:
-            names = ", ".join(path.name for path in one.files)
-            print(f"{one.title}\nwritten to {one.files[0].parent}: {names}", flush=True)
+            print(one.text, flush=True)
     return 1 if failed else 0
 
 

@@ -29,11 +29,13 @@ def _export(args: argparse.Namespace) -> int:
         run.save_weights(args.weights)
         print(f"written to {args.weights}: model.safetensors, its configuration, scores and card")
         return 0
+    from lmttm.report import text
+
     found = run.export()
     print(
         f"onnxruntime gives the same logits on {found.num_volumes} volumes (to "
         f"{found.difference:.1g})\n"
-        f"written to {found.folder}: model.onnx, preprocessing.json, model_card.md"
+        + text.written(found.folder, ["model.onnx", "preprocessing.json", "model_card.md"])
     )
     return 0
 

@@ -56,7 +56,10 @@ def _sweep(args: argparse.Namespace) -> int:
         progress=True,
     )
     if found.rows:
-        print(f"\n{found.table}\nwritten to {found.folder}: results.csv, results.md, results.png")
+        from lmttm.report import text
+
+        files = text.written(found.folder, ["results.csv", "results.md", "results.png"])
+        print(f"\n{found.table}\n{files}")
     for error in dict.fromkeys(found.failures.values()):
         names = [name for name, reason in found.failures.items() if reason == error]
         log = found.folder / "logs" / f"{names[0]}.log"

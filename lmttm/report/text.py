@@ -2,7 +2,9 @@
 
 import csv
 import io
+import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +16,9 @@ from lmttm.config.shape import in_words
 from lmttm.data.dataset import Dataset
 from lmttm.data.tables import IDENTIFYING, split_in_words
 from lmttm.device import describe
-from lmttm.storage import last_part
+from lmttm.storage import last_part, shown
+
+_WIDTH = 80  # of a line
 
 
 def number(value: float | None) -> str:
@@ -204,3 +208,12 @@ def findings_table(rows: list[tuple[str, str]]) -> str:
     lines = [f"{kind:<14} {sentence}" for kind, sentence in rows]
     count = "1 finding" if len(rows) == 1 else f"{len(rows)} findings"
     return "\n".join(["", f"{count}:", *lines])
+
+
+def written(folder: Path, files: Sequence[str]) -> str:
+    """Where files were written, in one line or, where that is too long, below each other."""
+    where, names = f"written to {shown(folder)}:", ", ".join(files)
+    if len(where) + 1 + len(names) <= _WIDTH:
+        return f"{where} {names}"
+    lines = textwrap.wrap(names, _WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([where, *(f"  {line}" for line in lines)])

@@ -196,6 +196,21 @@ def is_over(config: Config, history: list[dict[str, Any]]) -> bool:
     return len(history) >= train.epoch or 0 < train.stop_auc <= best
 
 
+def warn_unfinished(folder: Path) -> None:
+    """Warns where a run has not all its epochs: it was stopped, or is being trained right now."""
+    try:
+        config = validate(complete(read_json(folder / CONFIG)), source=CONFIG)
+        history = [json.loads(line) for line in (folder / LOG).read_text("utf-8").splitlines()]
+        over = is_over(config, history)
+    except (InputError, OSError, ValueError, LookupError, TypeError):  # no log, or no valid one
+        return
+    if not over:
+        log.warning(
+            "the training of %s has not ended: these are its weights after %d of %d epochs",
+            *(folder.name, len(history), config.train.epoch),
+        )
+
+
 def best_of(config: Config, history: list[dict[str, Any]]) -> dict[str, Any]:
     """The epoch whose weights are kept, of at least one; of equals the earlier one."""
     return max(history, key=lambda record: rank(config, record))

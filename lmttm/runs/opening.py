@@ -12,7 +12,7 @@ from lmttm.errors import InputError
 from lmttm.runs import checkpoint, pretrained
 from lmttm.runs.agreement import agreed
 from lmttm.runs.checkpoint import BEST, Checkpoint
-from lmttm.runs.folder import CONFIG
+from lmttm.runs.folder import CONFIG, warn_unfinished
 from lmttm.runs.folds import are_folds
 from lmttm.runs.predictor import FROM_USER
 from lmttm.runs.run import Run
@@ -46,7 +46,10 @@ def open_run(
     else:
         user = _user_config(target, overrides)
         names = names or [user.train.name]
-        members = [checkpoint.load(Path(user.output_dir) / name / BEST) for name in names]
+        folders = [Path(user.output_dir) / name for name in names]
+        members = [checkpoint.load(folder / BEST) for folder in folders]
+        for folder in folders:
+            warn_unfinished(folder)
     for member in members:
         _refuse_contradictions(user, member.config, overrides)
     _refuse_mismatch(members, names)

@@ -54,15 +54,15 @@ class Scores:
     def text(self, folder: Path) -> str:
         """What a person reads of them, with the names of the files in the folder."""
         parts = [text.score_table(self.metrics, self.class_names)]
-        files = ["report.html, metrics.json, predictions.csv, scores.png, wrong.png"]
+        files = ["report.html", "metrics.json", "predictions.csv", "scores.png", "wrong.png"]
         if self.calibrated:
             parts.append(text.calibration_lines(self.calibrated.metrics))
-            files.append("metrics-calibrated.json, predictions-calibrated.csv")
+            files += ["metrics-calibrated.json", "predictions-calibrated.csv"]
         if self.threshold:
             split = self.metrics["split"]
             parts.append(text.threshold_lines(self.threshold, split, self.class_names[1]))
             files.append("threshold.json")
-        return "\n\n".join([*parts, "\n  ".join([f"written to {folder}:", *files])])
+        return "\n\n".join([*parts, text.written(folder, files)])
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Answers:
         if self.threshold:
             point = self.threshold
             parts.append(f"threshold {point.value:.3f}, as stored ({point.rule})")
-        parts.append(f"written to {folder}: predictions.csv, predictions.json")
+        parts.append(text.written(folder, ["predictions.csv", "predictions.json"]))
         return "\n\n".join(parts)
 
 
@@ -131,11 +131,20 @@ class Explained:
         title: The volume, its label and the answer.
         explanation: As arrays without the axis b; or what a model without steps has.
         files: What was written.
+        notes: Where the volume is unlike the training data, and what else a reader must know
+            about the probability, as sentences.
     """
 
     title: str
     explanation: Explanation[np.ndarray] | Saliency
     files: list[Path]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What a person reads of it."""
+        files = text.written(self.files[0].parent, [path.name for path in self.files])
+        return "\n".join([self.title, *self.notes, files])
 
 
 @dataclass(frozen=True)
@@ -293,4 +302,5 @@ def write_explanation(
         for heat_map in explained.maps:
             files.append(folder / f"{name}-{heat_map.name}.nii.gz")
             write_bytes(files[-1], heat_nifti(heat_map.heat, place))
-    return Explained(title, found, files)
+    notes = (*(f"warning: {warning}" for warning in explained.warnings), *explained.notes)
+    return Explained(title, found, files, notes)

@@ -23,7 +23,7 @@ from lmttm.errors import InputError, RunError, one_line
 from lmttm.report.sweep_figure import sweep_figure
 from lmttm.runs import checkpoint
 from lmttm.runs.checkpoint import BEST
-from lmttm.storage import write_text
+from lmttm.storage import shown, write_text
 from lmttm.sweeps import plan
 from lmttm.sweeps.plan import Trial
 from lmttm.sweeps.tables import collect, predictions_in, to_csv, to_markdown
@@ -94,7 +94,7 @@ def run_sweep(
     _check_shared(trials, waiting, devices=not ray)
     costs = _costs(trials)
     _make_folder(folder / "logs")
-    report(f"{len(trials)} trials, {len(trials) - len(waiting)} of them finished; {folder}")
+    report(f"{len(trials)} trials, {len(trials) - len(waiting)} of them finished; {shown(folder)}")
 
     failures, stopped = {}, 0
     with (

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,6 +142,18 @@ def test_predictions_of_scans_name_path_and_class():
         "malignant",
     )
     assert (two["index"], two["label"], two["label_name"]) == ("1", "0", "benign")
+
+
+def test_what_was_written_fits_a_terminal():
+    """Guards against a line that a terminal breaks in the middle of a name."""
+    assert (
+        text.written(Path("runs/demo"), ["a.csv", "b.png"]) == "written to runs/demo: a.csv, b.png"
+    )
+    names = [f"vessel-tokens-{number}.nii.gz" for number in range(8)]
+    first, *rest = text.written(Path("runs/demo"), names).splitlines()
+    assert first == "written to runs/demo:"
+    assert ", ".join(line.strip().rstrip(",") for line in rest).split(", ") == names
+    assert max(map(len, rest)) <= 80
 
 
 def test_tables_of_a_check():

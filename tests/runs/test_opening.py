@@ -1,5 +1,7 @@
 """Opening a run: what its name may be, and how paths are written."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,31 @@ def test_scans_may_be_named_by_home_and_variables(trained, monkeypatch, tmp_path
     assert not answers.failures
     config = open_run(trained).config
     assert lmttm.load_volume("~/scan.npy", config).shape == (28, 28, 28)
+
+
+@pytest.mark.parametrize(
+    ("log", "stop_auc", "warned"),
+    [
+        ('{"val_auc": 0.6}\n', 0.0, "m has not ended: these are its weights after 1 of 3 epochs"),
+        ('{"val_auc": 0.6}\n' * 3, 0.0, ""),
+        ('{"val_auc": 0.6}\n', 0.5, ""),
+        ('{"val_', 0.0, ""),
+        ("{}\n", 0.0, ""),
+        (None, 0.0, ""),
+    ],
+)
+def test_a_run_that_has_not_ended_is_noted(trained, tmp_path, caplog, log, stop_auc, warned):
+    """Guards against the scores of an eighth of a training that look like those of all of it."""
+    folder = shutil.copytree(trained, tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    config["train"] |= {"epoch": 3, "stop_auc": stop_auc}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "log.jsonl").unlink()
+    if log is not None:
+        (folder / "log.jsonl").write_text(log)
+    open_run(folder)
+    assert warned in caplog.text
+    assert bool(caplog.text) == bool(warned)
 
 
 @pytest.mark.parametrize("path", ["x" * 300, "a\0b", ""])

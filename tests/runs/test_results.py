@@ -102,12 +102,18 @@ def test_an_explanation_becomes_a_page_pictures_and_a_heat_map(tmp_path, label, 
         unit_effects=rng.normal(size=3),
     )
     volume = rng.integers(0, 256, (4, 4, 4), dtype=np.uint8)
+    said = {"warnings": ["too bright"], "notes": ["predict.py averages"]}
     heat = HeatMap("heat", "Where", "attention", maps[1], maps[0])
-    shown = ExplainedVolume(volume[None], explanation, [heat], [(0, 1), (2, 3)], CLASSES)
+    shown = ExplainedVolume(volume[None], explanation, [heat], [(0, 1), (2, 3)], CLASSES, **said)
     place = Placement(Grid((8, 8, 8), np.eye(4)), np.diag([0.5, 0.5, 0.5, 1])) if placed else None
     found = results.write_explanation(tmp_path / "explain", "test-3", shown, label, place, "cmd")
     assert found.title == f"test-3: {title}predicted {CLASSES[1]} (70 %)"
     assert found.explanation is explanation
+    assert found.text.splitlines()[:3] == [
+        found.title,
+        "warning: too bright",
+        "predict.py averages",
+    ]
     names = ["test-3.html", "test-3.png", "test-3-tokens.png", "test-3.gif"]
     names += ["test-3-heat.nii.gz"] if placed else []
     assert [path.name for path in found.files] == names
