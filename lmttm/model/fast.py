@@ -1,13 +1,16 @@
-"""The same steps with less arithmetic: no token is embedded twice.
+"""The same steps with less arithmetic: no token is embedded or weighted twice.
 
-A summarizer embeds tokens one by one (`embed`) before it pools them (`pool`). Therefore
+A summarizer embeds tokens one by one before a softmax weights them, and a softmax can be taken
+part by part (`lmttm.model.softmax`). Therefore
 
-- the input tokens of all steps are embedded together, before the loop;
-- if all volumes start from the same memory, it is embedded once for all of them;
-- for the read, a unit is embedded once, when it is written, not at each step that reads it,
-  because all neighbours share one position table;
+- the input tokens of all steps are embedded and pooled together, before the loop;
+- if all volumes start from the same memory, it is embedded and pooled once for all of them;
+- for the read, a unit is embedded and pooled once, when it is written, not at each step that
+  reads it, because all neighbours share one position table; what is left of a step's read is to
+  join each neighbour's means with those of the inputs;
 - for the write, where a unit's position depends on its slot (current, past, next), the products
-  of its tokens are computed once, and those of the positions are added (`lmttm.model.sums`).
+  of its tokens are computed once, those of the positions are added (`lmttm.model.sums`), and all
+  slots in which the unit will be read are pooled together.
 
 Outputs and gradients equal those of `machine.walk`, which mirrors the equations, for the reads,
 writes and summarizers that this file was written for; see `lmttm.model.fits`.
@@ -22,7 +25,8 @@ from lmttm.model.cell import Cell
 from lmttm.model.layers import Positions
 from lmttm.model.memory import neighbours, next_unit
 from lmttm.model.read import TriTemporalRead
-from lmttm.model.summarizers import Embedded, EmbeddingSummarizer
+from lmttm.model.softmax import Pooled, join, pool
+from lmttm.model.summarizers import EmbeddingSummarizer
 from lmttm.model.sums import make_sums
 from lmttm.model.write import EraseAddWrite, SummarizingWrite
 
@@ -44,64 +48,83 @@ def walk(cell: Cell, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
 
     inputs = inputs.transpose(0, 1).contiguous()  # t b n d: each step is contiguous
     num_steps, num_units = len(inputs), memory.shape[1]
+    near = [neighbours(step, num_units=num_units, radius=cell.radius) for step in range(num_steps)]
+    following = [next_unit(step, num_units=num_units) for step in range(num_steps)]
     start = _once(memory).type_as(inputs)
+    read = _PooledRead(cell.read, inputs, start.shape[2])
+    write = _prepared_write(cell.write, inputs, start.shape[2])
+
+    def renew(unit: int, tokens: Tensor, step: int) -> None:
+        """Prepares a unit for the steps from `step` on that read it."""
+        if slots := _slots(unit, near[step:], following[step:]):
+            read.renew(unit, tokens)
+            write.renew(unit, tokens, slots)
+
     units = list(start.expand_as(memory).unbind(dim=1))
-    read = _EmbeddedRead(cell.read, inputs, start.unbind(dim=1))
-    write = _embedded_write(cell.write, inputs, start.unbind(dim=1))
+    for unit, tokens in enumerate(start.unbind(dim=1)):
+        renew(unit, tokens, 0)
     outputs = []
-    for step in range(num_steps):
-        near = neighbours(step, num_units=num_units, radius=cell.radius)
-        following = next_unit(step, num_units=num_units)
-        outputs.append(cell.process(read(near, step)))
-        units[following] = write(near, units[following], step, outputs[-1])
-        if step + 1 < num_steps:
-            read.renew(following, units[following])
-            write.renew(following, units[following])
+    for step, unit in enumerate(following):
+        outputs.append(cell.process(read(near[step], step)))
+        units[unit] = write(near[step], units[unit], step, outputs[-1])
+        renew(unit, units[unit], step + 1)
     return torch.stack(outputs, dim=1), torch.stack(units, dim=1)
 
 
-class _EmbeddedRead:
-    """`TriTemporalRead` on tokens embedded in advance."""
+def _slots(unit: int, near: Sequence[Sequence[int]], following: Sequence[int]) -> list[int]:
+    """In which slots the coming steps read a unit, until it is replaced."""
+    ends = following.index(unit) + 1 if unit in following else len(following)
+    return sorted({units.index(unit) for units in near[:ends] if unit in units})
 
-    def __init__(self, read: nn.Module, inputs: Tensor, units: Sequence[Tensor]) -> None:
+
+class _PooledRead:
+    """`TriTemporalRead` of units and inputs that were pooled in advance."""
+
+    def __init__(self, read: nn.Module, inputs: Tensor, unit_tokens: int) -> None:
         assert isinstance(read, TriTemporalRead)
         assert isinstance(read.summarize, EmbeddingSummarizer)
         self.summarize = read.summarize
-        self.places = _tables(read.positions, [units[0].shape[1], inputs.shape[2]], inputs)
-        self.inputs = _by_step(self.summarize.embed(inputs + self.places[1]))
-        self.units = [self.summarize.embed(unit + self.places[0]) for unit in units]
+        lengths = [unit_tokens, inputs.shape[2]]
+        self.unit_places, input_places = _tables(read.positions, lengths, inputs)
+        embedded = self.summarize.embed(inputs + input_places)
+        self.inputs = _each(pool(embedded))
+        self.units: dict[int, Pooled] = {}
+
+    def renew(self, unit: int, tokens: Tensor) -> None:
+        self.units[unit] = pool(self.summarize.embed(tokens + self.unit_places))
 
     def __call__(self, near: list[int], step: int) -> Tensor:
         seen = self.inputs[step]
-        reads = [self.summarize.pool(_for_each(self.units[unit], seen), seen) for unit in near]
-        return torch.cat(reads, dim=1)
+        units = Pooled(
+            *(
+                torch.stack(torch.broadcast_tensors(*parts), dim=1)
+                for parts in zip(*(self.units[unit] for unit in near), strict=True)
+            )
+        )
+        means = join([units, Pooled(seen.means[:, None], seen.logs[:, None])])
+        return self.summarize.finish(means).flatten(1, 2)
 
-    def renew(self, unit: int, tokens: Tensor) -> None:
-        self.units[unit] = self.summarize.embed(tokens + self.places[0])
 
+class _PooledWrite:
+    """`SummarizingWrite` of units and inputs that were pooled in advance."""
 
-class _EmbeddedWrite:
-    """`SummarizingWrite` on tokens embedded or projected in advance."""
-
-    def __init__(self, write: SummarizingWrite, inputs: Tensor, units: Sequence[Tensor]) -> None:
+    def __init__(self, write: SummarizingWrite, inputs: Tensor, unit_tokens: int) -> None:
         assert isinstance(write.summarize, EmbeddingSummarizer)
         self.summarize = write.summarize
-        unit_tokens, input_tokens = units[0].shape[1], inputs.shape[2]
-        lengths = [unit_tokens] * write.num_neighbours + [input_tokens, write.output_tokens]
+        lengths = [unit_tokens] * write.num_neighbours + [inputs.shape[2], write.output_tokens]
         *slots, input_places, self.output_places = _tables(write.positions, lengths, inputs)
         self.sums = make_sums(self.summarize, torch.stack(slots))
-        self.inputs = _by_step(self.summarize.embed(inputs + input_places))
-        self.units = [self.sums.project(unit) for unit in units]
+        self.inputs = _each(pool(self.summarize.embed(inputs + input_places)))
+        self.units: dict[tuple[int, int], Pooled] = {}
+
+    def renew(self, unit: int, tokens: Tensor, slots: list[int]) -> None:
+        pooled = _each(pool(self.sums.embed(tokens, slots)))
+        self.units |= {(unit, slot): part for slot, part in zip(slots, pooled, strict=True)}
 
     def __call__(self, near: list[int], target: Tensor, step: int, outputs: Tensor) -> Tensor:
-        seen = self.inputs[step]
-        parts = [self.sums.embed(self.units[unit], slot) for slot, unit in enumerate(near)]
-        parts = [_for_each(part, seen) for part in parts]
-        embedded_outputs = self.summarize.embed(outputs + self.output_places)
-        return self.summarize.pool(*parts, seen, embedded_outputs)
-
-    def renew(self, unit: int, tokens: Tensor) -> None:
-        self.units[unit] = self.sums.project(tokens)
+        units = [self.units[unit, slot] for slot, unit in enumerate(near)]
+        written = pool(self.summarize.embed(outputs + self.output_places))
+        return self.summarize.finish(join([*units, self.inputs[step], written]))
 
 
 class _PlainWrite:
@@ -111,19 +134,19 @@ class _PlainWrite:
         self.write = write
         self.inputs = inputs
 
+    def renew(self, unit: int, tokens: Tensor, slots: list[int]) -> None:
+        pass
+
     def __call__(self, near: list[int], target: Tensor, step: int, outputs: Tensor) -> Tensor:
         written: Tensor = self.write([], target, self.inputs[step], outputs)
         return written
 
-    def renew(self, unit: int, tokens: Tensor) -> None:
-        pass
 
-
-def _embedded_write(
-    write: nn.Module, inputs: Tensor, units: Sequence[Tensor]
-) -> _EmbeddedWrite | _PlainWrite:
+def _prepared_write(
+    write: nn.Module, inputs: Tensor, unit_tokens: int
+) -> _PooledWrite | _PlainWrite:
     if isinstance(write, SummarizingWrite):
-        return _EmbeddedWrite(write, inputs, units)
+        return _PooledWrite(write, inputs, unit_tokens)
     assert isinstance(write, EraseAddWrite)
     return _PlainWrite(write, inputs)
 
@@ -141,13 +164,6 @@ def _once(memory: Tensor) -> Tensor:
     return memory[:1] if memory.stride(0) == 0 else memory
 
 
-def _for_each(embedded: Embedded, seen: Embedded) -> Embedded:
-    """Embedded tokens for each volume of a batch, expanded if they were shared by all."""
-    volumes = seen[0].shape[0]
-    first, second = (part.expand(volumes, *part.shape[1:]) for part in embedded)
-    return first, second
-
-
-def _by_step(embedded: Embedded) -> list[Embedded]:
-    """Embedded tokens of all steps `(t b n ...)`, step by step."""
-    return list(zip(*embedded, strict=True))
+def _each(pooled: Pooled) -> list[Pooled]:
+    """What was pooled together, one by one along the first axis."""
+    return [Pooled(*part) for part in zip(*pooled, strict=True)]

@@ -1,9 +1,7 @@
 """Token summarizers: n tokens into j, by softmax weightings."""
 
-import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,9 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lmttm.model.layers import Dropout, check_heads
-
-# What a summarizer makes of single tokens: what their weights come from, and their values.
-Embedded = tuple[Tensor, Tensor]
+from lmttm.model.softmax import Embedded
 
 
 class Summarizer(nn.Module, ABC):
@@ -34,19 +30,19 @@ class Summarizer(nn.Module, ABC):
 
 
 class EmbeddingSummarizer(Summarizer):
-    """Embeds tokens one by one, then pools them: the form that `lmttm.model.fast` relies on."""
+    """Embeds tokens one by one, then pools them: the form that `lmttm.model.fast` relies on.
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Summarizes tokens `(b n d)`, for any n, into `(b j d)`."""
-        return self.pool(self.embed(tokens))
+    `forward(tokens)` equals `finish(join([pool(embed(part)) for part in parts]))`, whatever the
+    parts of the tokens; `pool` and `join` are those of `lmttm.model.softmax`.
+    """
 
     @abstractmethod
     def embed(self, tokens: Tensor) -> Embedded:
-        """Maps each token by itself: `(... n d)` -> two tensors."""
+        """Maps each token by itself: `(... n d)`."""
 
     @abstractmethod
-    def pool(self, *parts: Embedded) -> Tensor:
-        """Joins the tokens of all parts: `(b j d)`."""
+    def finish(self, means: Tensor) -> Tensor:
+        """Makes the summary `(... j d)` of the values' weighted means."""
 
 
 class TokenLearner(EmbeddingSummarizer):
@@ -76,13 +72,17 @@ class TokenLearner(EmbeddingSummarizer):
         scores: Tensor = self.score(tokens)
         return scores.mT.softmax(dim=-1)
 
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Summarizes tokens `(b n d)`, for any n, into `(b j d)`."""
+        return self.finish(self.weights(tokens) @ self.value(tokens))
+
     def embed(self, tokens: Tensor) -> Embedded:
         """Embeds tokens one by one: scores `(... n j)` and values `(... n d)`."""
-        return self.score(tokens), self.value(tokens)
+        return Embedded(self.score(tokens), self.value(tokens))
 
-    def pool(self, *parts: Embedded) -> Tensor:
-        """Softmax over the tokens of all parts, then a weighted sum of the values `(b j d)`."""
-        summary: Tensor = self.dropout(_weighted_sum([scores.mT for scores, _ in parts], parts))
+    def finish(self, means: Tensor) -> Tensor:
+        """Drops out entries of the means; keeps the shape."""
+        summary: Tensor = self.dropout(means)
         return summary
 
 
@@ -118,31 +118,28 @@ class AttentionSummarizer(EmbeddingSummarizer):
 
     def weights(self, tokens: Tensor) -> Tensor:
         """How much each of the j summaries takes of each token: the mean over the heads."""
-        scores: Tensor = self._scaled_queries() @ self._heads(self.key(tokens)).mT
-        return scores.softmax(dim=-1).mean(dim=-3)
+        return self._weights(tokens).mean(dim=-3)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Summarizes tokens `(b n d)`, for any n, into `(b j d)`."""
+        return self.finish(self._weights(tokens) @ self._heads(self.value(tokens)))
 
     def embed(self, tokens: Tensor) -> Embedded:
-        """Embeds tokens one by one: keys and values, each `(... n d)`."""
-        return self.key(tokens), self.value(tokens)
+        """Embeds tokens one by one: scores `(... h n j)` and values `(... h n d/h)`."""
+        keys, values = self._heads(self.key(tokens)), self._heads(self.value(tokens))
+        return Embedded(keys @ self._scaled_queries().mT, values)
 
-    def pool(self, *parts: Embedded) -> Tensor:
-        """Attention over the tokens of all parts, `(b j d)`."""
-        queries = self._scaled_queries()
-        scores = [queries @ self._heads(keys).mT for keys, _ in parts]
-        attended = _weighted_sum(scores, [(keys, self._heads(values)) for keys, values in parts])
-        summary: Tensor = self.dropout(self.output(rearrange(attended, "b h j e -> b j (h e)")))
+    def finish(self, means: Tensor) -> Tensor:
+        """Maps the means of all heads `(... h j d/h)` to the summary `(... j d)`."""
+        summary: Tensor = self.dropout(self.output(rearrange(means, "... h j e -> ... j (h e)")))
         return summary
+
+    def _weights(self, tokens: Tensor) -> Tensor:
+        scores: Tensor = self._scaled_queries() @ self._heads(self.key(tokens)).mT
+        return scores.softmax(dim=-1)
 
     def _scaled_queries(self) -> Tensor:
         return self._heads(self.query(self.queries)) / math.sqrt(self.dim / self.num_heads)
 
     def _heads(self, tokens: Tensor) -> Tensor:
         return rearrange(tokens, "... n (h e) -> ... h n e", h=self.num_heads)
-
-
-def _weighted_sum(scores: list[Tensor], parts: Sequence[Embedded]) -> Tensor:
-    """Softmax of scores `(... j n)` over all parts' tokens, applied to their values."""
-    lengths = [part.shape[-1] for part in scores]
-    weights = torch.cat(scores, dim=-1).softmax(dim=-1).split(lengths, dim=-1)
-    sums: list[Tensor] = [w @ values for w, (_, values) in zip(weights, parts, strict=True)]
-    return functools.reduce(torch.add, sums)

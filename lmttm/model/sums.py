@@ -2,26 +2,20 @@
 
 In the write, a memory unit is the current, the past and the next unit in turn, and its tokens x
 get a different position p in each of these slots. A summarizer starts with linear maps of x + p,
-and Linear(x + p) = Linear(x) + Linear(p). So the products of the tokens are computed once
-(`project`), those of the positions once for all units, and each slot adds the two (`embed`).
-The result equals the summarizer's own `embed(x + p)`.
+and Linear(x + p) = Linear(x) + Linear(p). So the products of the tokens are computed once for all
+slots, those of the positions once for all units, and each slot adds the two. The result equals
+the summarizer's own `embed(x + p)`.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lmttm.model.summarizers import AttentionSummarizer, Embedded, Summarizer, TokenLearner
-
-
-class Projected(NamedTuple):
-    """Projections of tokens `(b n d)` to which positions will be added."""
-
-    products: tuple[Tensor, Tensor]  # of both linear maps, each (b n d)
-    scales: tuple[Tensor, ...]  # for each slot LayerNorm's factor (b n 1), where there is one
+from lmttm.model.softmax import Embedded
+from lmttm.model.summarizers import AttentionSummarizer, Summarizer, TokenLearner
 
 
 class TokenLearnerSums:
@@ -37,58 +31,55 @@ class TokenLearnerSums:
     """
 
     def __init__(self, summarizer: TokenLearner, places: Tensor) -> None:
-        norm, linear, *self.score = summarizer.score
+        norm, linear, *score = summarizer.score
+        self.score = nn.Sequential(*score)
         self.value, self.activation = summarizer.value
         assert isinstance(norm, nn.LayerNorm)
         assert isinstance(linear, nn.Linear)
         self.eps = norm.eps
         weight = linear.weight * norm.weight
         self.weight = (weight - weight.mean(dim=1, keepdim=True)).type_as(places)
-        self.bias = linear.weight @ norm.bias
+        self.bias = (linear.weight @ norm.bias).type_as(places)
+        places = places[:, None]  # s 1 n d: the same for all volumes
         self.places = _centred(places)
-        self.slots = [(F.linear(p, self.weight), self.value(p)) for p in places]
+        self.hidden, self.values = F.linear(places, self.weight), self.value(places)
 
-    def project(self, tokens: Tensor) -> Projected:
-        """Computes the products of tokens `(b n d)`."""
-        centred = _centred(tokens)
-        # For each token a product of its batch (b d) with its places in all slots (d s).
-        dots = centred.transpose(0, 1) @ rearrange(self.places, "s n d -> n d s")
+    def embed(self, tokens: Tensor, slots: Sequence[int]) -> Embedded:
+        """The scores `(s b n j)` and values `(s b n d)` of tokens `(b n d)` in some slots."""
+        hidden = F.linear(tokens, self.weight) + _chosen(self.hidden, slots)
+        scores = self.score(torch.addcmul(self.bias, hidden, self._scale(tokens, slots)))
+        return Embedded(scores, self.activation(self.value(tokens) + _chosen(self.values, slots)))
+
+    def _scale(self, tokens: Tensor, slots: Sequence[int]) -> Tensor:
+        """LayerNorm's factor `(s b n 1)` for each sum."""
+        centred, places = _centred(tokens), _chosen(self.places, slots)
+        # For each token a product of its batch (b d) with its places in the slots (d s).
+        dots = centred.transpose(0, 1) @ rearrange(places, "s 1 n d -> n d s")
         covariance = rearrange(dots, "n b s -> s b n") / tokens.shape[-1]
-        variance = centred.square().mean(dim=-1) + self.places.square().mean(dim=-1)[:, None]
+        variance = centred.square().mean(dim=-1) + places.square().mean(dim=-1)
         # Rounding must not make a variance near 0 negative.
-        scales = ((variance + 2 * covariance).clamp(min=0) + self.eps).rsqrt()
-        products = F.linear(tokens, self.weight), self.value(tokens)
-        return Projected(products, scales[..., None].type_as(tokens).unbind())
-
-    def embed(self, projected: Projected, slot: int) -> Embedded:
-        """The scores `(b n j)` and values `(b n d)` of tokens in one of their slots."""
-        (hidden, values), scale = projected.products, projected.scales[slot]
-        hidden_of_places, values_of_places = self.slots[slot]
-        scores = torch.addcmul(hidden_of_places * scale + self.bias, hidden, scale)
-        for layer in self.score:
-            scores = layer(scores)
-        return scores, self.activation(values + values_of_places)
+        factor = ((variance + 2 * covariance).clamp(min=0) + self.eps).rsqrt()
+        return factor[..., None].type_as(tokens)
 
 
 class AttentionSums:
-    """Sums of tokens and positions for an `AttentionSummarizer`, both of whose maps are linear.
+    """Sums of tokens and positions for an `AttentionSummarizer`, whose embedding is linear.
 
     Takes the arguments of `TokenLearnerSums`.
     """
 
     def __init__(self, summarizer: AttentionSummarizer, places: Tensor) -> None:
         self.summarizer = summarizer
-        without_bias = F.linear(places, summarizer.value.weight)
-        self.slots = list(zip(summarizer.key(places), without_bias, strict=True))
+        scores, values = summarizer.embed(places[:, None])  # s 1 n d: the same for all volumes
+        _, bias = summarizer.embed(torch.zeros_like(places[:1, None, :1]))
+        self.places = Embedded(scores, values - bias)  # the tokens' values bring the bias
 
-    def project(self, tokens: Tensor) -> Projected:
-        """Computes the products of tokens `(b n d)`."""
-        return Projected(self.summarizer.embed(tokens), ())
-
-    def embed(self, projected: Projected, slot: int) -> Embedded:
-        """The keys and values, each `(b n d)`, of tokens in one of their slots."""
-        (keys, values), (keys_of_places, values_of_places) = projected.products, self.slots[slot]
-        return keys + keys_of_places, values + values_of_places
+    def embed(self, tokens: Tensor, slots: Sequence[int]) -> Embedded:
+        """The scores `(s b h n j)` and values `(s b h n d/h)` of tokens `(b n d)` in some slots."""
+        scores, values = self.summarizer.embed(tokens)
+        return Embedded(
+            scores + _chosen(self.places.scores, slots), values + _chosen(self.places.values, slots)
+        )
 
 
 def make_sums(summarizer: Summarizer, places: Tensor) -> TokenLearnerSums | AttentionSums:
@@ -107,3 +98,8 @@ def make_sums(summarizer: Summarizer, places: Tensor) -> TokenLearnerSums | Atte
 def _centred(tokens: Tensor) -> Tensor:
     """Tokens minus the mean of each."""
     return tokens - tokens.mean(dim=-1, keepdim=True)
+
+
+def _chosen(places: Tensor, slots: Sequence[int]) -> Tensor:
+    """The rows of a table `(s ...)` that belong to some of its slots, in their order."""
+    return places if len(slots) == len(places) else torch.stack([places[slot] for slot in slots])

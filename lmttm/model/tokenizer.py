@@ -139,7 +139,11 @@ class PatchTokenizer(Tokenizer):
         if self.border == "pad":
             missing = reversed(self._missing(volumes.shape[2:]))
             volumes = F.pad(volumes, [side for m in missing for side in (m // 2, m - m // 2)])
-        embedded: Tensor = self.embed(volumes)
+        first, *layers = self.embed
+        # Channels last, as in tokens, so that each layer finds its input and gradient in one order.
+        embedded: Tensor = first(volumes).contiguous(memory_format=torch.channels_last_3d)
+        for layer in layers:
+            embedded = layer(embedded)
         return rearrange(embedded, "b d t h w -> b t (h w) d")
 
 

@@ -131,20 +131,33 @@ def test_a_skipped_layer_leaves_its_volume_and_the_others_make_up_for_it(kind, e
     torch.testing.assert_close(found[~skipped], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_gelu_takes_no_fused_path_in_inference(monkeypatch):
-    """Guards against the tanh approximation, which torch's fused path computes on CUDA."""
-    mdu = TransformerMDU(
-        dim=8,
-        depth=1,
-        num_heads=2,
-        mlp_ratio=2,
-        dropout=0.0,
-        norm="pre",
-        share_layers=True,
-        drop_path=0.0,
-    ).eval()
-    # Earlier tests may have turned it off for the process.
-    monkeypatch.setattr(torch.backends.mha, "_is_fastpath_enabled", True)
-    monkeypatch.delattr(torch, "_transformer_encoder_layer_fwd")
-    with torch.no_grad():
-        assert mdu(torch.rand(2, 6, 8)).shape == (2, 6, 8)
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_transformer_takes_the_weights_of_torch_s_own_layer(norm):
+    """What it computes, and its gradients, are those of `nn.TransformerEncoderLayer`."""
+    mdu = TransformerMDU(num_heads=4, norm=norm, **COMMON | {"depth": 1}).double()
+    mdu.final = torch.nn.Identity()
+    theirs = torch.nn.TransformerEncoderLayer(
+        12, 4, 36, 0.0, "gelu" if norm == "pre" else "relu", norm_first=norm == "pre",
+        batch_first=True,
+    ).double()  # fmt: skip
+    mdu.layers[0].load_state_dict(theirs.state_dict())
+    tokens = torch.randn(2, 6, 12, dtype=torch.float64)
+    outputs = mdu(tokens), theirs(tokens)
+    torch.testing.assert_close(*outputs, rtol=1e-10, atol=1e-10)
+    for part in outputs:
+        part.square().sum().backward()
+    expected = dict(theirs.named_parameters())
+    for name, parameter in mdu.layers[0].named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name].grad, rtol=1e-9, atol=1e-9)
+
+
+def test_attention_and_hidden_layer_are_dropped_out():
+    """Guards against a dropout rate that does not reach each of the places that torch has."""
+    mdu = TransformerMDU(num_heads=4, norm="pre", **COMMON | {"depth": 1, "dropout": 0.5})
+    layer = mdu.layers[0]
+    assert layer.self_attn.dropout.p == layer.dropout.p == 0.5
+    tokens = torch.randn(1, 6, 12)
+    for part in (layer.self_attn, layer._attend, layer._feed):
+        assert not torch.equal(part(tokens), part(tokens))
+    mdu.eval()
+    assert torch.equal(mdu(tokens), mdu(tokens))
