@@ -173,10 +173,11 @@ def make_deterministic(seed: int, device: torch.device | None = None) -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+    # What follows concerns networks of others: our attention is written out (lmttm/model/mdu.py).
     if device and device.type == "cuda":  # gradients of its fused attention add up in any order
         torch.backends.cuda.enable_flash_sdp(False)
         torch.backends.cuda.enable_mem_efficient_sdp(False)
         torch.backends.cuda.enable_cudnn_sdp(False)
     # Torch's fused attention layers, which it takes in inference only: on CUDA with another GELU,
-    # and compiled they fail in bfloat16. They would save 1 to 5 % of it on the CPU.
+    # and compiled they fail in bfloat16.
     torch.backends.mha.set_fastpath_enabled(False)

@@ -1,4 +1,4 @@
-"""The same steps with less arithmetic: no token is embedded or weighted twice.
+"""The same steps with less arithmetic: no product of a token is computed twice.
 
 A summarizer embeds tokens one by one before a softmax weights them, and a softmax can be taken
 part by part (`lmttm.model.softmax`). Therefore
@@ -25,7 +25,7 @@ from lmttm.model.cell import Cell
 from lmttm.model.layers import Positions
 from lmttm.model.memory import neighbours, next_unit
 from lmttm.model.read import TriTemporalRead
-from lmttm.model.softmax import Pooled, join, pool
+from lmttm.model.softmax import Pooled, join, pool, stack, unstack
 from lmttm.model.summarizers import EmbeddingSummarizer
 from lmttm.model.sums import make_sums
 from lmttm.model.write import EraseAddWrite, SummarizingWrite
@@ -48,15 +48,16 @@ def walk(cell: Cell, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
 
     inputs = inputs.transpose(0, 1).contiguous()  # t b n d: each step is contiguous
     num_steps, num_units = len(inputs), memory.shape[1]
-    near = [neighbours(step, num_units=num_units, radius=cell.radius) for step in range(num_steps)]
-    following = [next_unit(step, num_units=num_units) for step in range(num_steps)]
+    # Of each step: the units that it reads, and the unit that it replaces.
+    reads = [neighbours(step, num_units=num_units, radius=cell.radius) for step in range(num_steps)]
+    replaced = [next_unit(step, num_units=num_units) for step in range(num_steps)]
     start = _once(memory).type_as(inputs)
     read = _PooledRead(cell.read, inputs, start.shape[2])
     write = _prepared_write(cell.write, inputs, start.shape[2])
 
     def renew(unit: int, tokens: Tensor, step: int) -> None:
         """Prepares a unit for the steps from `step` on that read it."""
-        if slots := _slots(unit, near[step:], following[step:]):
+        if slots := _slots(unit, reads[step:], replaced[step:]):
             read.renew(unit, tokens)
             write.renew(unit, tokens, slots)
 
@@ -64,17 +65,17 @@ def walk(cell: Cell, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     for unit, tokens in enumerate(start.unbind(dim=1)):
         renew(unit, tokens, 0)
     outputs = []
-    for step, unit in enumerate(following):
-        outputs.append(cell.process(read(near[step], step)))
-        units[unit] = write(near[step], units[unit], step, outputs[-1])
+    for step, (near, unit) in enumerate(zip(reads, replaced, strict=True)):
+        outputs.append(cell.process(read(near, step)))
+        units[unit] = write(near, units[unit], step, outputs[-1])
         renew(unit, units[unit], step + 1)
     return torch.stack(outputs, dim=1), torch.stack(units, dim=1)
 
 
-def _slots(unit: int, near: Sequence[Sequence[int]], following: Sequence[int]) -> list[int]:
-    """In which slots the coming steps read a unit, until it is replaced."""
-    ends = following.index(unit) + 1 if unit in following else len(following)
-    return sorted({units.index(unit) for units in near[:ends] if unit in units})
+def _slots(unit: int, reads: Sequence[Sequence[int]], replaced: Sequence[int]) -> list[int]:
+    """In which slots the coming steps read a unit, until one of them replaces it."""
+    ends = replaced.index(unit) + 1 if unit in replaced else len(replaced)
+    return sorted({near.index(unit) for near in reads[:ends] if unit in near})
 
 
 class _PooledRead:
@@ -86,23 +87,16 @@ class _PooledRead:
         self.summarize = read.summarize
         lengths = [unit_tokens, inputs.shape[2]]
         self.unit_places, input_places = _tables(read.positions, lengths, inputs)
-        embedded = self.summarize.embed(inputs + input_places)
-        self.inputs = _each(pool(embedded))
-        self.units: dict[int, Pooled] = {}
+        seen = (inputs + input_places)[:, :, None]  # t b 1 n d: the same for all neighbours
+        self.inputs = unstack(pool(self.summarize.embed(seen)))  # of each step, b 1 r d
+        self.units: dict[int, Pooled] = {}  # b r d; b is 1 where volumes share it
 
     def renew(self, unit: int, tokens: Tensor) -> None:
         self.units[unit] = pool(self.summarize.embed(tokens + self.unit_places))
 
     def __call__(self, near: list[int], step: int) -> Tensor:
-        seen = self.inputs[step]
-        units = Pooled(
-            *(
-                torch.stack(torch.broadcast_tensors(*parts), dim=1)
-                for parts in zip(*(self.units[unit] for unit in near), strict=True)
-            )
-        )
-        means = join([units, Pooled(seen.means[:, None], seen.logs[:, None])])
-        return self.summarize.finish(means).flatten(1, 2)
+        units = stack([self.units[unit] for unit in near], dim=1)  # b u r d
+        return self.summarize.finish(join([units, self.inputs[step]])).flatten(1, 2)
 
 
 class _PooledWrite:
@@ -114,11 +108,11 @@ class _PooledWrite:
         lengths = [unit_tokens] * write.num_neighbours + [inputs.shape[2], write.output_tokens]
         *slots, input_places, self.output_places = _tables(write.positions, lengths, inputs)
         self.sums = make_sums(self.summarize, torch.stack(slots))
-        self.inputs = _each(pool(self.summarize.embed(inputs + input_places)))
-        self.units: dict[tuple[int, int], Pooled] = {}
+        self.inputs = unstack(pool(self.summarize.embed(inputs + input_places)))  # b m d
+        self.units: dict[tuple[int, int], Pooled] = {}  # by unit and slot, each b m d
 
     def renew(self, unit: int, tokens: Tensor, slots: list[int]) -> None:
-        pooled = _each(pool(self.sums.embed(tokens, slots)))
+        pooled = unstack(pool(self.sums.embed(tokens, slots)))
         self.units |= {(unit, slot): part for slot, part in zip(slots, pooled, strict=True)}
 
     def __call__(self, near: list[int], target: Tensor, step: int, outputs: Tensor) -> Tensor:
@@ -162,8 +156,3 @@ def _tables(positions: nn.Module, lengths: list[int], inputs: Tensor) -> list[Te
 def _once(memory: Tensor) -> Tensor:
     """The memory of one volume `(1 k m d)` if all start from the same (expanded) memory."""
     return memory[:1] if memory.stride(0) == 0 else memory
-
-
-def _each(pooled: Pooled) -> list[Pooled]:
-    """What was pooled together, one by one along the first axis."""
-    return [Pooled(*part) for part in zip(*pooled, strict=True)]

@@ -2,8 +2,8 @@
 
 A softmax over many tokens need not see them at once. If each part of them is pooled by a softmax
 of its own (`pool`), which also gives the logarithm of the sum of its exponentials, then a softmax
-over these logarithms weights the parts (`join`), and the result is the softmax over all tokens.
-So a part that several summaries share is pooled once.
+over these logarithms weights the parts (`join`), and the result is the softmax over all tokens,
+to the digits of the logarithms. So a part that several summaries share is pooled once.
 
 Source: the online softmax, arXiv 1805.02867.
 """
@@ -16,14 +16,22 @@ from torch import Tensor
 
 
 class Embedded(NamedTuple):
-    """Tokens, as j summaries see them: scores `(... n j)`, and values `(... n d)`."""
+    """Tokens as j summaries see them: scores `(... n j)` and values `(... n e)`.
+
+    With attention heads, the last of the axes `...` are the heads, and e is the width of one.
+    """
 
     scores: Tensor
     values: Tensor
 
 
 class Pooled(NamedTuple):
-    """A part's tokens, pooled: means `(... j d)`, and logarithms `(... j 1)` in fp32 or more."""
+    """Tokens of one part, pooled for each of j summaries.
+
+    Attributes:
+        means: Weighted means of the values, `(... j e)`.
+        logs: The logarithm of the sum of the scores' exponentials, `(... j 1)`, in fp32 or more.
+    """
 
     means: Tensor
     logs: Tensor
@@ -40,14 +48,25 @@ def pool(tokens: Embedded) -> Pooled:
 
 
 def join(parts: Sequence[Pooled]) -> Tensor:
-    """The means `(... j d)` over the tokens of all parts, whose leading axes are broadcast."""
+    """The means `(... j e)` over the tokens of all parts, whose axes `...` are broadcast."""
     logs = torch.stack(torch.broadcast_tensors(*(part.logs for part in parts)))
-    (first, weight), *others = zip(
-        (part.means for part in parts),
-        logs.softmax(dim=0).type_as(parts[0].means).unbind(),
-        strict=True,
-    )
-    means = first * weight
-    for part, weight in others:
-        means = torch.addcmul(means, part, weight)
+    first, *others = logs.softmax(dim=0).type_as(parts[0].means).unbind()
+    means = parts[0].means * first
+    for part, weight in zip(parts[1:], others, strict=True):
+        means = torch.addcmul(means, part.means, weight)
     return means
+
+
+def stack(parts: Sequence[Pooled], dim: int) -> Pooled:
+    """Parts side by side along a new axis, broadcast where one of them is shared by a batch."""
+    return Pooled(
+        *(
+            torch.stack(torch.broadcast_tensors(*tensors), dim=dim)
+            for tensors in zip(*parts, strict=True)
+        )
+    )
+
+
+def unstack(pooled: Pooled) -> list[Pooled]:
+    """The parts that lie side by side along the first axis."""
+    return [Pooled(*part) for part in zip(*pooled, strict=True)]

@@ -38,11 +38,11 @@ class EmbeddingSummarizer(Summarizer):
 
     @abstractmethod
     def embed(self, tokens: Tensor) -> Embedded:
-        """Maps each token by itself: `(... n d)`."""
+        """Maps each token by itself: `(... n d)` to scores `(... n j)` and values `(... n e)`."""
 
     @abstractmethod
     def finish(self, means: Tensor) -> Tensor:
-        """Makes the summary `(... j d)` of the values' weighted means."""
+        """Makes the summary `(... j d)` of the values' weighted means `(... j e)`."""
 
 
 class TokenLearner(EmbeddingSummarizer):
@@ -125,12 +125,12 @@ class AttentionSummarizer(EmbeddingSummarizer):
         return self.finish(self._weights(tokens) @ self._heads(self.value(tokens)))
 
     def embed(self, tokens: Tensor) -> Embedded:
-        """Embeds tokens one by one: scores `(... h n j)` and values `(... h n d/h)`."""
+        """Embeds tokens one by one: scores `(... h n j)` and values `(... h n e)`, e = d/h."""
         keys, values = self._heads(self.key(tokens)), self._heads(self.value(tokens))
         return Embedded(keys @ self._scaled_queries().mT, values)
 
     def finish(self, means: Tensor) -> Tensor:
-        """Maps the means of all heads `(... h j d/h)` to the summary `(... j d)`."""
+        """Maps the means of all heads `(... h j e)` to the summary `(... j d)`."""
         summary: Tensor = self.dropout(self.output(rearrange(means, "... h j e -> ... j (h e)")))
         return summary
 

@@ -31,8 +31,8 @@ class TokenLearnerSums:
     """
 
     def __init__(self, summarizer: TokenLearner, places: Tensor) -> None:
-        norm, linear, *score = summarizer.score
-        self.score = nn.Sequential(*score)
+        norm, linear = summarizer.score[:2]
+        self.score = summarizer.score[2:]
         self.value, self.activation = summarizer.value
         assert isinstance(norm, nn.LayerNorm)
         assert isinstance(linear, nn.Linear)
@@ -71,8 +71,9 @@ class AttentionSums:
     def __init__(self, summarizer: AttentionSummarizer, places: Tensor) -> None:
         self.summarizer = summarizer
         scores, values = summarizer.embed(places[:, None])  # s 1 n d: the same for all volumes
+        # The values of zeros are their map's bias, which the tokens' own values bring with them.
         _, bias = summarizer.embed(torch.zeros_like(places[:1, None, :1]))
-        self.places = Embedded(scores, values - bias)  # the tokens' values bring the bias
+        self.places = Embedded(scores, values - bias)
 
     def embed(self, tokens: Tensor, slots: Sequence[int]) -> Embedded:
         """The scores `(s b h n j)` and values `(s b h n d/h)` of tokens `(b n d)` in some slots."""
@@ -101,5 +102,8 @@ def _centred(tokens: Tensor) -> Tensor:
 
 
 def _chosen(places: Tensor, slots: Sequence[int]) -> Tensor:
-    """The rows of a table `(s ...)` that belong to some of its slots, in their order."""
-    return places if len(slots) == len(places) else torch.stack([places[slot] for slot in slots])
+    """The rows of a table `(s ...)` that belong to some of its slots, in the order of these."""
+    if list(slots) == list(range(len(places))):
+        return places
+    # Not `places[slots]`: a GPU would wait until the list of indices is copied to it.
+    return torch.stack([places[slot] for slot in slots])

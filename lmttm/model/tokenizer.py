@@ -140,7 +140,8 @@ class PatchTokenizer(Tokenizer):
             missing = reversed(self._missing(volumes.shape[2:]))
             volumes = F.pad(volumes, [side for m in missing for side in (m // 2, m - m // 2)])
         first, *layers = self.embed
-        # Channels last, as in tokens, so that each layer finds its input and gradient in one order.
+        # Channels last, as tokens are: else the next layers would get a gradient in another memory
+        # order than their input, and copy it.
         embedded: Tensor = first(volumes).contiguous(memory_format=torch.channels_last_3d)
         for layer in layers:
             embedded = layer(embedded)

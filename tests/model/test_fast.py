@@ -13,6 +13,7 @@ from lmttm.data.augment import Augment
 from lmttm.data.dataset import Split
 from lmttm.model import fast
 from lmttm.model import machine as model
+from lmttm.model import memory as model_memory
 from lmttm.model.build import build_model
 from lmttm.training.trainer import Trainer
 from tests.conftest import TINY
@@ -38,6 +39,7 @@ def machines(*overrides, dtype):
 
 
 def outputs_and_gradients(machine, volumes):
+    torch.manual_seed(1)  # of the noise on a carried memory
     trace = machine.run(volumes)
     loss = F.cross_entropy(trace.logits, torch.arange(len(volumes)) % 2)
     (loss + trace.memory.square().sum() + trace.step_logits.square().sum()).backward()
@@ -45,8 +47,8 @@ def outputs_and_gradients(machine, volumes):
     return {**trace._asdict(), **gradients}
 
 
-def check(overrides, dtype, tolerance):
-    volumes = torch.rand(3, 1, 28, 28, 28, dtype=dtype)
+def check(overrides, dtype, tolerance, volumes=3):
+    volumes = torch.rand(volumes, 1, 28, 28, 28, dtype=dtype)
     plain, quick = (outputs_and_gradients(m, volumes) for m in machines(*overrides, dtype=dtype))
     assert plain.keys() == quick.keys()
     for name, expected in plain.items():
@@ -71,6 +73,36 @@ def test_outputs_and_gradients_agree_in_float64(memory, mdu, positions, kind, un
         "model.memory_start=learned",
     ]
     check(overrides, torch.float64, 1e-9)
+
+
+@pytest.mark.parametrize("volumes", [1, 3])
+@pytest.mark.parametrize("start", ["zeros", "learned", "carried"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        ["model.num_blocks=8", "model.memory_tokens_size=16", "model.patch_size=9"],  # three steps
+        ["model.num_blocks=3", "model.memory_tokens_size=6", "model.patch_size=28"],  # one step
+        ["model.num_blocks=1", "model.memory_tokens_size=4", "model.patch_size=5"],
+    ],
+)
+def test_few_steps_any_start_and_single_volumes_agree(shape, start, volumes):
+    check([*shape, f"model.memory_start={start}"], torch.float64, 1e-9, volumes)
+
+
+@pytest.mark.parametrize("num_units", [1, 2, 3, 6])
+@pytest.mark.parametrize("radius", [0, 1, 2])
+def test_units_are_pooled_for_the_slots_in_which_they_will_be_read(num_units, radius):
+    """Guards against work on what no step reads, and against a slot that is forgotten."""
+    steps = range(7)
+    reads = [model_memory.neighbours(s, num_units=num_units, radius=radius) for s in steps]
+    replaced = [model_memory.next_unit(s, num_units=num_units) for s in steps]
+    for first, unit in itertools.product(range(8), range(num_units)):
+        expected = set()
+        for step in steps[first:]:
+            expected |= {slot for slot, read in enumerate(reads[step]) if read == unit}
+            if replaced[step] == unit:
+                break
+        assert fast._slots(unit, reads[first:], replaced[first:]) == sorted(expected)
 
 
 @pytest.mark.parametrize("memory", MEMORY_MODES)

@@ -58,7 +58,7 @@ class UnitsWrite(EraseAddWrite):
 
 
 class MeanSummarizer(nn.Module):
-    """A summarizer of a third kind, without `embed` and `pool`."""
+    """A summarizer of a third kind, without `embed` and `finish`."""
 
     def __init__(self, num_tokens):
         super().__init__()

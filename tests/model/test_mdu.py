@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lmttm.model.layers import Dropout
 from lmttm.model.mdu import MLPMDU, MixerMDU, TransformerMDU
 from tests import reference
 
@@ -151,13 +152,42 @@ def test_transformer_takes_the_weights_of_torch_s_own_layer(norm):
         torch.testing.assert_close(parameter.grad, expected[name].grad, rtol=1e-9, atol=1e-9)
 
 
-def test_attention_and_hidden_layer_are_dropped_out():
-    """Guards against a dropout rate that does not reach each of the places that torch has."""
-    mdu = TransformerMDU(num_heads=4, norm="pre", **COMMON | {"depth": 1, "dropout": 0.5})
-    layer = mdu.layers[0]
-    assert layer.self_attn.dropout.p == layer.dropout.p == 0.5
-    tokens = torch.randn(1, 6, 12)
-    for part in (layer.self_attn, layer._attend, layer._feed):
-        assert not torch.equal(part(tokens), part(tokens))
-    mdu.eval()
-    assert torch.equal(mdu(tokens), mdu(tokens))
+def test_transformer_starts_as_torch_s_own_layer():
+    torch.manual_seed(0)
+    mine = TransformerMDU(num_heads=4, norm="post", **COMMON | {"depth": 1}).layers[0].state_dict()
+    torch.manual_seed(0)
+    theirs = torch.nn.TransformerEncoderLayer(12, 4, 36).state_dict()
+    assert mine.keys() == theirs.keys()
+    for name, value in mine.items():
+        assert torch.equal(value, theirs[name]), name
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_dropout_is_where_torch_s_own_layer_has_it(norm, monkeypatch):
+    """Guards against a rate that does not reach each place: weights, changes, hidden layer."""
+    seen = []
+
+    def forward(layer, tokens):
+        seen.append((layer.p, tokens.shape))
+        return tokens
+
+    monkeypatch.setattr(Dropout, "forward", forward)
+    mdu = TransformerMDU(num_heads=4, norm=norm, **COMMON | {"depth": 1, "dropout": 0.5})
+    mdu(torch.randn(2, 6, 12))
+    assert seen == [(0.5, s) for s in [(2, 4, 6, 6), (2, 6, 12), (2, 6, 36), (2, 6, 12)]]
+
+
+def test_attention_in_bfloat16_takes_its_softmax_in_float32(monkeypatch):
+    """Guards against weights that sum to one only to the two digits of bfloat16."""
+    mdu = TransformerMDU(num_heads=4, norm="pre", **COMMON | {"depth": 1}).bfloat16()
+    dtypes = []
+    softmax = torch.Tensor.softmax
+
+    def watched(scores, *args, **options):
+        weights = softmax(scores, *args, **options)
+        dtypes.append(weights.dtype)
+        return weights
+
+    monkeypatch.setattr(torch.Tensor, "softmax", watched)
+    assert mdu(torch.randn(2, 6, 12).bfloat16()).dtype == torch.bfloat16
+    assert dtypes == [torch.float32]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lmttm.model.softmax import Embedded, join, pool
+from lmttm.model.softmax import Embedded, join, pool, stack, unstack
 
 
 def embedded(num_tokens, *leading, scale=1.0, dtype=torch.float64):
@@ -55,9 +55,22 @@ def test_leading_axes_are_broadcast():
     torch.testing.assert_close(got, at_once([several, repeated]))
 
 
+def test_parts_side_by_side_are_joined_alike():
+    several = [pool(embedded(4, 2)) for _ in range(3)]
+    several[1] = pool(embedded(4, 1))  # shared by the batch
+    other = pool(embedded(7, 2))
+    beside = stack(several, dim=1)
+    assert beside.means.shape == (2, 3, 3, 5)
+    got = join([beside, stack([other], dim=1)])
+    for index, part in enumerate(several):
+        torch.testing.assert_close(got[:, index], join([part, other]))
+    first, *_ = unstack(stack(several, dim=0))
+    assert torch.equal(first.means, several[0].means)
+
+
 def test_bfloat16_weights_its_parts_in_float32():
     """Guards against logarithms in bfloat16, whose last digit at 100 is a half."""
-    parts = [embedded(n, scale=30.0, dtype=torch.bfloat16) for n in (5, 6)]
+    parts = [embedded(n, scale=0.3, dtype=torch.bfloat16) for n in (5, 6)]
     parts = [Embedded(part.scores + 100, part.values) for part in parts]
     got = join([pool(part) for part in parts])
     exact = at_once([Embedded(*(tensor.double() for tensor in part)) for part in parts])

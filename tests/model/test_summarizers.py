@@ -43,8 +43,9 @@ def test_a_summary_does_not_depend_on_the_other_volumes(kind):
     torch.testing.assert_close(layer(tokens), alone)
 
 
-def test_dropout_is_off_in_evaluation():
-    layer = TokenLearner(dim=8, num_tokens=2, dropout=0.9)
+@pytest.mark.parametrize("kind", [TokenLearner, partial(AttentionSummarizer, num_heads=2)])
+def test_dropout_is_off_in_evaluation(kind):
+    layer = kind(dim=8, num_tokens=2, dropout=0.9)
     tokens = torch.randn(1, 6, 8)
     assert not torch.equal(layer(tokens), layer(tokens))
     layer.eval()

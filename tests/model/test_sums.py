@@ -18,7 +18,7 @@ def summarizer(kind):
     return layer
 
 
-@pytest.mark.parametrize("slots", [[0, 1, 2], [2], [0, 2]])
+@pytest.mark.parametrize("slots", [[0, 1, 2], [2], [0, 2], [2, 0, 1]])
 @pytest.mark.parametrize("volumes", [1, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_slot_gets_what_the_summarizer_makes_of_the_sum(kind, volumes, slots):

@@ -42,6 +42,16 @@ def test_border_is_left_out_or_padded(kind):
     assert torch.equal(pad(volume), pad(framed))
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("kind", [PatchTokenizer, BatchNormTokenizer])
+def test_tokens_lie_in_memory_one_after_the_other(kind, channels):
+    """Guards against gradients in another memory order than their inputs, which copy both."""
+    tokenizer = kind(
+        in_channels=channels, dim=4, patch_size=(4,) * 3, stride=(4,) * 3, border="crop"
+    )
+    assert tokenizer(torch.rand(2, channels, 12, 12, 12)).is_contiguous()
+
+
 @pytest.mark.parametrize("kind", [PatchTokenizer, BatchNormTokenizer])
 def test_what_is_missing_is_added_evenly_and_the_odd_voxel_behind(kind):
     """Guards against padding on one side: then checkpoints would see shifted patches.
