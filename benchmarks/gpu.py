@@ -86,7 +86,8 @@ def _parser() -> argparse.ArgumentParser:
         default=5,
         help="for all parts, whose own limits grow with it (default: 5)",
     )
-    parser.add_argument("--parts", nargs="+", choices=PARTS, help="default: all, in this order")
+    parts = f"of {', '.join(PARTS)} (default: all, in this order)"
+    parser.add_argument("--parts", nargs="+", choices=PARTS, metavar="PART", help=parts)
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="default: runs/gpu")
     parser.add_argument("--inside", choices=PARTS, help=argparse.SUPPRESS)  # measures that part
     return parser

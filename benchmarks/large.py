@@ -35,7 +35,13 @@ _OTHERS = 16  # volumes of the validation and the test split
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     parser = cli.parser("Measures training on data sets larger than memory.")
-    parser.add_argument("--volumes", type=int, nargs="+", default=[1000, 20000])
+    parser.add_argument(
+        "--volumes",
+        type=int,
+        nargs="+",
+        default=[1000, 20000],
+        help="of each training split (default: 1000 20000)",
+    )
     parser.add_argument("--folder", type=Path, help="for the sparse files (default: temporary)")
     return cli.run(_run, parser, argv)
 

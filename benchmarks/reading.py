@@ -38,10 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     parser = cli.parser("Measures time and memory of reading a large scan.")
     parser.add_argument(
-        "--edges", nargs=3, type=int, default=[512, 512, 600], help="default: 512 512 600"
+        "--edges",
+        nargs=3,
+        type=int,
+        default=[512, 512, 600],
+        help="of the scan (default: 512 512 600)",
     )
     parser.add_argument("--repeats", type=int, default=3, help="default: 3")
-    parser.add_argument("--out", type=Path, default=Path("runs/reading"), help="of the scans")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/reading"), help="default: runs/reading"
+    )
     parser.add_argument("--inside", nargs=2, help=argparse.SUPPRESS)  # measures that
     return cli.run(_run, parser, argv)
 

@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "overrides", nargs="*", metavar="key=value", help="such as root=data device=cpu"
     )
     parser.add_argument("--all", action="store_true", help="repeat all rows")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[], help="default: the committed")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[], help="default: the committed ones"
+    )
     return cli.run(_reproduce, parser, argv)
 
 

@@ -1,7 +1,9 @@
 """What DICOM files say about their images, without their pixels."""
 
+import contextlib
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,20 @@ def header_of(path: Path) -> Header | None:
     return Header(path, content) if content is not None and content.get("Rows") else None
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps pydicom from telling of harmless deviations, and of what becomes an error here."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def _without_pixels(path: Path) -> Any:
     """What a DICOM file says; None for any other file, or one beyond reading."""
     try:
@@ -66,8 +82,7 @@ def _without_pixels(path: Path) -> Any:
     except ImportError:
         raise InputError(f'{path} needs pydicom: pip install -e ".[medical]"') from None
     force = path.suffix.lower() in SUFFIXES
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about harmless deviations of a file
+    with quiet():
         try:
             if not force and not pydicom.misc.is_dicom(path):
                 return None

@@ -1,15 +1,12 @@
 """From the stored pixels of DICOM files, in any transfer syntax, to the values that they mean."""
 
-import contextlib
-import logging
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmttm.data.dicom_header import SUFFIXES, Header, of_frame
+from lmttm.data.dicom_header import SUFFIXES, Header, of_frame, quiet
 from lmttm.data.scan import rescaled
 from lmttm.errors import InputError, one_line
 
@@ -32,8 +29,7 @@ def frames_of(header: Header, name: str) -> Iterator[NDArray[Any]]:
     import pydicom
 
     force = header.path.suffix.lower() in SUFFIXES
-    with warnings.catch_warnings(), _quiet():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             content = pydicom.dcmread(header.path, force=force)
             _complete(content)
@@ -57,18 +53,6 @@ def _complete(content: Any) -> None:
         implicit, little = content.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         content.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps pydicom from logging what becomes an error message here."""
-    logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _reason(error: Exception) -> str:

@@ -53,7 +53,8 @@ def read_itk(path: Path) -> Scan:
     except RuntimeError as error:
         # SimpleITK's text begins with its own source file; the reason is the last line.
         reason = str(error).strip().splitlines()[-1:] or [one_line(error)]
-        raise InputError(f"{path} cannot be read as a volume: {reason[0][:200]}") from None
+        said = reason[0].removeprefix("sitk::ERROR: ")[:200]
+        raise InputError(f"{path} cannot be read as a volume: {said}") from None
     dimensions = image.GetDimension()
     affine = np.eye(4)
     directions = np.reshape(image.GetDirection(), (dimensions, dimensions))[:3, :3]

@@ -81,3 +81,11 @@ def test_what_lies_beside_slices_is_not_damaged(tmp_path):
     assert np.array_equal(read(folder).voxels, plain)
     assert not is_damaged(folder / "report.dcm")
     assert header_of(folder / "DICOMDIR") is None
+
+
+def test_a_text_that_is_called_dcm_is_no_image_and_brings_no_warning(tmp_path, caplog):
+    """Guards against pydicom's "Expected implicit VR" above the error of a file that is none."""
+    path = tmp_path / "a.dcm"
+    path.write_text("# LMTTM: Linked Memory Token Turing Machine")
+    assert header_of(path) is None
+    assert not caplog.text
