@@ -6,10 +6,12 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from lmttm.data import metaimage, nrrd
 from lmttm.errors import InputError, one_line
 
 _PART = 1 << 20  # bytes that are read at a time
-_HEADER = 1 << 16  # bytes in which the text of a MetaImage ends
+_VTK_LAST = (b"SCALARS", b"LOOKUP_TABLE")
+_VTK_LINES, _VTK_LINE = 20, 300  # of a header, and bytes of a line
 
 
 class _File(Protocol):
@@ -32,9 +34,15 @@ def check_gzip(path: Path) -> None:
         to_the_end(file)
 
 
-def check_size(path: Path, num_bytes: int) -> None:
-    """Raises an InputError where an uncompressed file is shorter than its voxels."""
-    size = path.stat().st_size
+def check_size(path: Path, num_bytes: int, start: int = 0) -> None:
+    """Raises an InputError where an uncompressed file is shorter than its voxels.
+
+    Args:
+        path: The file.
+        num_bytes: Of the voxels.
+        start: Bytes before them.
+    """
+    size = path.stat().st_size - start
     if size < num_bytes:
         raise InputError(f"{path} is cut short: {size} bytes for {num_bytes} bytes of voxels")
 
@@ -50,26 +58,23 @@ def check_metaimage(path: Path, num_bytes: int) -> None:
         InputError: They are damaged or missing.
         zlib.error: They are damaged.
     """
-    with path.open("rb") as file:
-        start = file.read(_HEADER)
-    fields: dict[str, str] = {}
-    at = 0
-    while "elementdatafile" not in fields and (end := start.find(b"\n", at)) >= 0:
-        name, _, value = start[at:end].decode("latin-1").partition("=")
-        fields[name.strip().lower()] = value.strip()
-        at = end + 1
-    data = fields.get("elementdatafile", "")
-    voxels = path if data.lower() == "local" else path.parent / data
-    if data.lower().startswith("list") or "%" in data:  # several files, which ITK finds
-        return
-    if not voxels.is_file():
-        raise InputError(f"{path} names the file {data}, which is not there")
-    if fields.get("compresseddata", "").lower() != "true":
-        check_size(voxels, num_bytes)
-        return
-    with voxels.open("rb") as file:
-        file.seek(at if voxels == path else 0)
-        _check_zlib(file, path)
+    header = metaimage.read_header(path)
+    for voxels in header.files:
+        if not voxels.is_file():
+            raise InputError(f"{path} names the file {voxels.name}, which is not there")
+    if len(header.files) < header.number:
+        raise InputError(
+            f"{path} names {len(header.files)} of the {header.number} files of its voxels"
+        )
+    if not header.compressed:
+        for voxels in header.files:
+            check_size(voxels, num_bytes // header.number, header.start)
+    elif header.number > 1:
+        raise InputError(f"{path} must have its compressed voxels in one file, got {header.number}")
+    else:
+        with header.files[0].open("rb") as file:
+            file.seek(header.start)
+            _check_zlib(file, path)
 
 
 def _check_zlib(file: BinaryIO, path: Path) -> None:
@@ -82,10 +87,43 @@ def _check_zlib(file: BinaryIO, path: Path) -> None:
         raise InputError(f"{path} is cut short: its compressed voxels do not end")
 
 
-def is_binary_vtk(path: Path) -> bool:
-    """Whether the voxels of a VTK file are not spelt out; its third line says so."""
+def check_nrrd(path: Path) -> None:
+    """Compares the compressed voxels of an NRRD file with their checksum.
+
+    Args:
+        path: The file, or the header of a file.
+
+    Raises:
+        InputError: They are missing, or in several files.
+        OSError, EOFError, zlib.error: They are damaged.
+    """
+    header = nrrd.read_header(path)
+    if not header.compressed:  # the reader counts the others
+        return
+    if header.file is None:
+        raise InputError(f"{path} must have its compressed voxels in one file")
+    if not header.file.is_file():
+        raise InputError(f"{path} names the file {header.file.name}, which is not there")
+    with header.file.open("rb") as stored:
+        stored.seek(header.start)
+        for _ in range(header.lines):
+            stored.readline()
+        with gzip.GzipFile(fileobj=stored) as file:
+            to_the_end(file)
+
+
+def check_vtk(path: Path, num_bytes: int) -> None:
+    """Raises an InputError where a VTK file is shorter than its voxels, unless it spells them out.
+
+    Its third line says whether it does; the last line before the voxels begins with a word of
+    `_VTK_LAST`.
+    """
     with path.open("rb") as file:
-        return b"BINARY" in b"".join(file.readline(300) for _ in range(3))
+        lines = [file.readline(_VTK_LINE) for _ in range(_VTK_LINES)]
+    if b"BINARY" not in b"".join(lines[:3]):
+        return
+    last = max((n for n, line in enumerate(lines) if line.upper().startswith(_VTK_LAST)), default=0)
+    check_size(path, num_bytes, sum(map(len, lines[: last + 1])))
 
 
 def check_tiff(path: Path) -> None:

@@ -11,13 +11,15 @@ import numpy as np
 from lmttm.data.integrity import (
     check_gzip,
     check_metaimage,
+    check_nrrd,
     check_size,
     check_tiff,
-    is_binary_vtk,
+    check_vtk,
 )
 from lmttm.data.scan import LARGEST, Scan, oriented
 from lmttm.errors import InputError, one_line
 
+_GIPL_HEADER = 256  # bytes
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz", ".vtk", ".tif", ".tiff")
 
 
@@ -84,5 +86,9 @@ def _check_whole(path: Path, num_bytes: int) -> None:
         check_gzip(path)
     elif name.endswith((".tif", ".tiff")):
         check_tiff(path)
-    elif name.endswith(".gipl") or (name.endswith(".vtk") and is_binary_vtk(path)):
-        check_size(path, num_bytes)
+    elif name.endswith((".nrrd", ".nhdr")):
+        check_nrrd(path)
+    elif name.endswith(".vtk"):
+        check_vtk(path, num_bytes)
+    elif name.endswith(".gipl"):
+        check_size(path, num_bytes, _GIPL_HEADER)

@@ -2,18 +2,17 @@
 
 import hashlib
 import json
-import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from lmttm.data import metaimage, nrrd
 from lmttm.data.scans import files_in
 from lmttm.storage import digest_of
 
 # Two files of one name: a header and its voxels.
 _PAIRED = (".hdr", ".img", ".hdr.gz", ".img.gz", ".par", ".rec", ".head", ".brik", ".brik.gz")
-# A header that may name other files, in a line such as `ElementDataFile = a.raw`.
-_NAMING = (".mhd", ".mha", ".nhdr", ".nrrd")
-_NAMED = re.compile(rb"^\s*(?:ElementDataFile\s*=|data ?file\s*:)\s*(\S.*?)\s*$", re.I | re.M)
-_HEADER = 1 << 16  # bytes in which such a line stands
+# Headers that may name other files.
+_METAIMAGE, _NRRD = (".mhd", ".mha"), (".nhdr", ".nrrd")
 
 
 def files_of(path: Path) -> list[Path]:
@@ -23,12 +22,15 @@ def files_of(path: Path) -> list[Path]:
         path: A file, or a folder of DICOM slices.
 
     Returns:
-        The files, sorted; of a header that names many by a pattern or a list, all of its folder.
+        The files, sorted; of an NRRD header that names many by a pattern or a list, all of its
+        folder, and so where a file is missing.
     """
     if path.is_dir():
         return files_in(path)
-    if path.name.lower().endswith(_NAMING):
-        return _named_by(path)
+    if path.name.lower().endswith(_METAIMAGE):
+        return _with(path, metaimage.read_header(path).files)
+    if path.name.lower().endswith(_NRRD):
+        return _with(path, (nrrd.read_header(path).file,))
     stem = _stem(path)
     if stem is None:
         return [path]
@@ -41,15 +43,10 @@ def _stem(path: Path) -> str | None:
     return path.name[: -len(ending)] if ending else None
 
 
-def _named_by(header: Path) -> list[Path]:
-    with header.open("rb") as file:
-        found = _NAMED.search(file.read(_HEADER))
-    name = found.group(1).decode("utf-8", "surrogateescape") if found else "LOCAL"
-    if name.upper() == "LOCAL":
-        return [header]
-    if (header.parent / name).is_file():
-        return sorted({header, header.parent / name})
-    return files_in(header.parent)
+def _with(header: Path, voxels: Sequence[Path | None]) -> list[Path]:
+    """A header with the files of its voxels; with all of its folder where they are not known."""
+    known = [file for file in voxels if file is not None and file.is_file()]
+    return sorted({header, *known}) if len(known) == len(voxels) else files_in(header.parent)
 
 
 def stamp_of(path: Path) -> str:

@@ -93,10 +93,17 @@ def test_headers_that_differ_in_their_voxels_only_are_two_scans(header, tmp_path
 
 
 def test_a_list_of_slices_belongs_to_its_header(tmp_path):
-    for number in range(3):
-        (tmp_path / f"s{number}.raw").write_bytes(bytes([number]))
-    for text in ("ElementDataFile = LIST\ns0.raw\n", "ElementDataFile = s%d.raw 0 2 1\n"):
+    slices = [tmp_path / f"s{number}.raw" for number in range(3)]
+    for path in (*slices, tmp_path / "other.raw"):
+        path.touch()
+    names = "s0.raw\ns1.raw\ns2.raw\n"
+    for text in (
+        f"DimSize = 2 2 3\nElementDataFile = LIST\n{names}",
+        "ElementDataFile = s%d.raw 0 2 1",
+    ):
         (tmp_path / "a.mhd").write_text(text)
-        assert len(files_of(tmp_path / "a.mhd")) == 4
+        assert files_of(tmp_path / "a.mhd") == [tmp_path / "a.mhd", *slices]
+    (tmp_path / "a.nhdr").write_text("data file: LIST\ns0.raw\n")
+    assert len(files_of(tmp_path / "a.nhdr")) == 6
     (tmp_path / "a.mha").write_bytes(b"ElementDataFile = LOCAL\n" + bytes(range(256)))
     assert files_of(tmp_path / "a.mha") == [tmp_path / "a.mha"]
