@@ -198,6 +198,7 @@ def bad_inputs(folder):
     affine = np.eye(4)
     (folder / "text.nii").write_text("no image")
     (folder / "text.txt").write_text("no image")
+    (folder / "text.nii.gz").write_text("no image")
     (folder / "empty").mkdir()
     np.save(folder / "flat.npy", np.zeros((28, 28)))
     np.save(folder / "nan.npy", np.full((28, 28, 28), np.nan))
@@ -224,6 +225,7 @@ def bad_inputs(folder):
     return {
         "missing.nii": "is not there",
         "text.nii": "cannot be read as a volume",
+        "text.nii.gz": "cannot be read as a volume: it is not a gzip file",
         "text.txt": "is not a NIfTI, NRRD, MetaImage, NumPy or DICOM file",
         "empty": "holds no scan: no DICOM slices",
         "flat.npy": "must hold a 3D volume, got the shape (28, 28)",

@@ -45,7 +45,8 @@ def read(path: Path) -> Scan:
     except InputError as error:
         raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
     except Exception as error:  # a damaged or hostile file may raise anything
-        raise InputError(f"{path} cannot be read as a volume: {one_line(error)}") from None
+        said = one_line(error).replace(f"File {path} ", "it ")  # nibabel names it once more
+        raise InputError(f"{path} cannot be read as a volume: {said}") from None
     if voxels.ndim != 3 or min(voxels.shape) < 2:
         raise InputError(f"{path} must hold a 3D volume, got the shape {scan.voxels.shape}")
     if voxels.dtype == bool:

@@ -117,7 +117,7 @@ def _protocol(scores: dict[str, Any], members: Sequence[Checkpoint]) -> list[str
         "ACC and AUC follow MedMNIST's evaluator.",
     ]
     if config.averaged_views:
-        texts.append(f"The logits are averaged over {config.averaged_views} volumes.")
+        texts.append(f"The logits are averaged over {config.averaged_views} copies of each volume.")
     if out_of_fold:
         texts.append("Each volume was scored by the one run that was not trained on it.")
     elif len(members) > 1:
