@@ -103,6 +103,11 @@ def read_tables(folder: Path) -> list[Entry]:
     Raises:
         InputError: A table cannot be read, or rows of it cannot be used; all are listed.
     """
+    if folder.is_file():
+        raise InputError(
+            f"{folder} must be a folder with {ONE_TABLE}, or with train.csv, val.csv and test.csv, "
+            "got a file"
+        )
     one = folder / ONE_TABLE
     if one.exists():
         return read_table(one)
@@ -117,20 +122,40 @@ def read_tables(folder: Path) -> list[Entry]:
     return [entry for entries in tables for entry in entries]
 
 
-def read_table(table: Path, split: str = "", *, labelled: bool = True) -> list[Entry]:
-    """Reads a table.
+def read_table(table: Path, split: str = "") -> list[Entry]:
+    """Reads a table of a labelled set.
 
     Args:
         table: A CSV file; commas, semicolons or tabs separate its columns.
         split: The split of all rows; empty for that of the column `split`.
-        labelled: Whether each row must have a label; if not, the columns `label` and `split` may
-            be missing, and hold anything.
 
     Returns:
         Its rows, in order.
 
     Raises:
         InputError: As for `read_tables`.
+    """
+    entries, faults = read_rows(table, split)
+    refuse(faults)
+    return entries
+
+
+def read_rows(
+    table: Path, split: str = "", *, labelled: bool = True
+) -> tuple[list[Entry], list[str]]:
+    """Reads a table.
+
+    Args:
+        table: As for `read_table`.
+        split: Likewise.
+        labelled: Whether each row must have a label; if not, the columns `label` and `split` may
+            be missing, and hold anything.
+
+    Returns:
+        Its rows, in order, and for each that cannot be used why not.
+
+    Raises:
+        InputError: The table cannot be used.
     """
     cells = cells_of(table)
     needed = ["path", "label"] if labelled else ["path"]
@@ -150,8 +175,7 @@ def read_table(table: Path, split: str = "", *, labelled: bool = True) -> list[E
             entries.append(_entry(table, place, row, columns, given))
         except InputError as error:
             faults.append(str(error))
-    refuse(faults)
-    return entries
+    return entries, faults
 
 
 def refuse_other_columns(where: Path, entries: Sequence[Entry], channels: int) -> None:

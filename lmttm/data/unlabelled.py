@@ -15,7 +15,7 @@ from lmttm.config.schema import Config
 from lmttm.data.cases import Given, at_place, find_cases, name_of, read_case, scans_of
 from lmttm.data.intensity import intensities_of
 from lmttm.data.preparation import geometry_of
-from lmttm.data.tables import Entry, read_table, refuse, refuse_other_columns
+from lmttm.data.tables import Entry, read_rows, refuse, refuse_other_columns
 from lmttm.errors import InputError
 from lmttm.storage import printable
 
@@ -101,12 +101,12 @@ def read_cases(table: Path, config: Config, *, untrained: bool = False) -> list[
     Raises:
         InputError: The table or rows of it cannot be used; all are listed.
     """
-    entries = read_table(table, labelled=False)
-    if not untrained:
+    entries, faults = read_rows(table, labelled=False)
+    if entries and not untrained:
         refuse_other_columns(table, entries, config.model.in_channels)
-    refuse(list(_faults(entries, config, untrained=untrained)))
+    refuse([*faults, *_faults(entries, config, untrained=untrained)])
     if any(entry.label for entry in entries):
-        log.warning("the labels of %s are not used; --data scores a labelled set", table)
+        log.warning("the labels of %s are not used; --data FOLDER scores those of a set", table)
     return entries
 
 

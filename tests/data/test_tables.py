@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmttm.data.tables import Entry, path_columns, read_table, read_tables, refuse
+from lmttm.data.tables import Entry, path_columns, read_rows, read_table, read_tables, refuse
 from lmttm.errors import InputError
 
 
@@ -115,6 +115,13 @@ def test_all_faults_are_told_at_once(tmp_path):
         refuse([f"fault {n}" for n in range(25)])
 
 
+def test_a_table_is_no_folder_of_tables(tmp_path):
+    """Guards against "data.csv/train.csv cannot be read"."""
+    read(tmp_path, "path,label\na.nii,1\n")
+    with pytest.raises(InputError, match=r"train\.csv must be a folder with data\.csv, or with tr"):
+        read_tables(tmp_path / "train.csv")
+
+
 def test_other_encodings_and_missing_tables(tmp_path):
     with pytest.raises(InputError, match="not a text file in UTF-8"):
         read(tmp_path, "path,label\nä.nii,1\n", "latin-1")
@@ -161,7 +168,9 @@ def test_all_tables_have_as_many_scans_for_a_case(tmp_path):
 
 def unlabelled(tmp_path, text):
     (tmp_path / "cases.csv").write_text(text)
-    return read_table(tmp_path / "cases.csv", labelled=False)
+    entries, faults = read_rows(tmp_path / "cases.csv", labelled=False)
+    refuse(faults)
+    return entries
 
 
 @pytest.mark.parametrize(

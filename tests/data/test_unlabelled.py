@@ -111,6 +111,18 @@ def test_a_case_that_is_listed_twice_is_refused(again, tmp_path, scans):
     assert message == f"cases.csv, line 4: {again} is the case of cases.csv, line 2 as well"
 
 
+def test_faults_of_every_kind_are_told_at_once(tmp_path, scans):
+    """Guards against a list that is corrected row by row, a command for each."""
+    text = "path,patient\n0.nii.gz,a\n,b\nlost.nii,c\n0.nii.gz,d\n1,nii.gz,e\n"
+    lines = told(tmp_path, text).splitlines()
+    assert lines[0] == "4 faults:"
+    assert sorted(line.split(":")[0] for line in lines[1:]) == [
+        f"- cases.csv, line {number}" for number in (3, 4, 5, 6)
+    ]
+    message = told(tmp_path, "path,path_2,note\n,,x\n")
+    assert message == "cases.csv, line 2: path and path_2 must not be empty"
+
+
 def test_a_case_is_all_of_its_scans(tmp_path, scans):
     """Guards against a scan that two cases share being taken for a case that is there twice."""
     text = "path,path_2\n0.nii.gz,1.nii.gz\n0.nii.gz,2.nii.gz\n1.nii.gz,0.nii.gz\n"
@@ -165,7 +177,7 @@ def test_labels_are_not_used_and_that_is_said(tmp_path, scans, caplog):
     listed(tmp_path, "path,label\n0.nii.gz,\n1.nii.gz,\n")
     assert caplog.text == ""
     listed(tmp_path, "path,label,split\n0.nii.gz,benign,\n1.nii.gz,,holdout\n")
-    assert "cases.csv are not used; --data scores a labelled set" in caplog.text
+    assert "cases.csv are not used; --data FOLDER scores those of a set" in caplog.text
 
 
 def test_a_table_is_given_alone(tmp_path, scans):

@@ -90,7 +90,9 @@ def test_a_label_is_no_help_and_no_error(run_dir, table, capsys):
     assert predict.main([str(run_dir), "--input", str(table)]) == 0
     assert rows_of(run_dir) == expected
     err = capsys.readouterr().err
-    assert err == f"WARNING: the labels of {table} are not used; --data scores a labelled set\n"
+    assert (
+        err == f"WARNING: the labels of {table} are not used; --data FOLDER scores those of a set\n"
+    )
 
 
 @pytest.mark.parametrize(
