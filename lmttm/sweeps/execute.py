@@ -96,7 +96,7 @@ def run_sweep(
     _make_folder(folder / "logs")
     report(f"{len(trials)} trials, {len(trials) - len(waiting)} of them finished; {shown(folder)}")
 
-    failures, stopped = {}, 0
+    failures, stopped, left = {}, 0, len(waiting)
     with (
         interruption() as stop,
         tqdm(
@@ -115,7 +115,8 @@ def run_sweep(
             if code:
                 failures[name] = error
             bar.update()
-        if stop.signal:
+            left -= 1
+        if stop.signal and left:  # one that came after the last trial stopped nothing
             stopped = 128 + stop.signal
 
     rows = collect(trials, splits, costs)

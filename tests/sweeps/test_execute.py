@@ -183,6 +183,22 @@ def test_a_signal_while_a_trial_is_scored_starts_no_other(small, number, monkeyp
     assert (folder / "results.csv").read_text().count("2-s0") == 1
 
 
+def test_a_signal_in_the_last_trial_leaves_nothing_to_continue(small, monkeypatch, capsys):
+    """Guards against a complete table that is called interrupted."""
+    real, scored = Run.score, []
+
+    def score(run, *arguments, **options):
+        scored.append(run.names)
+        if len(scored) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(run, *arguments, **options)
+
+    monkeypatch.setattr(Run, "score", score)
+    assert script.main(small) == 0
+    assert len(scored) == 4
+    assert "interrupted" not in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_signal_on_ray_saves_every_running_trial(small, tmp_path):
     """Guards against Ray's own handler of SIGTERM, which ends the process at once.
