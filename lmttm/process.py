@@ -9,12 +9,13 @@ def limit_threads() -> None:
     """Makes OpenMP use the cores that the process may use, and share them when they are busy.
 
     GNU OpenMP's threads spin while they wait, by default for so long that two programs with
-    two threads each on two cores take ten times as long (docs/performance.md). And it starts a
+    two threads each on two cores take ten times as long. Spinning for less costs a training on
+    free cores some percent, and one beside a load gains more (docs/performance.md). And it starts a
     thread for each core of the machine, whatever share of them a container was given. A choice
     of the user's own is kept. Works only before torch is imported.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     if "OMP_NUM_THREADS" not in os.environ:
         from joblib import cpu_count  # respects affinity and the limits of cgroups
 
