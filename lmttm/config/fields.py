@@ -1,15 +1,27 @@
-"""What fields of the schema take: names in any case, paths with `~`, published spellings."""
+"""What the sections of the schema are made of: a strict base class, and the kinds of fields.
+
+Fields take names in any case, paths with `~`, and published spellings. The upper bounds of whole
+numbers keep a slip, or the file of a stranger, from requesting more memory than there is.
+"""
 
 import difflib
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from lmttm.config.kinds import DATASETS
 from lmttm.config.paths import expanded
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A section of the configuration: each key known, of its type, finite, and never changed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class OneOf:

@@ -5,15 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
+from lmttm.config.fields import Section
 from lmttm.errors import InputError
 
 AXES = tuple("".join(order) for order in itertools.permutations("xyz"))
@@ -109,10 +103,8 @@ _Three = Annotated[list[float], Field(min_length=3, max_length=3)]
 _Window = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
-class VolumeConfig(BaseModel):
+class VolumeConfig(Section):
     """From a scan to a volume of bytes; what is auto is settled on the training split."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     axes: Annotated[str, BeforeValidator(_axes)] = Field(
         "xyz", description="which axes of the patient (right, front, head) become D, H, W"

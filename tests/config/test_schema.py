@@ -1,41 +1,18 @@
-"""The schema: what it says of a configuration."""
+"""The whole configuration: what follows from its keys, and the checks across sections."""
 
 import pytest
 
+from lmttm.config.fields import Section
 from lmttm.config.files import load_config
 from lmttm.config.schema import Config
 
 
-def test_ttm_has_one_unit_whatever_num_blocks_says():
-    assert load_config("base.json", ["model.num_blocks=7"]).model.num_units == 7
-    assert load_config("base.json", ["model.num_blocks=7", "model.model=ttm"]).model.num_units == 1
-
-
-@pytest.mark.parametrize(
-    ("overrides", "expected"),
-    [
-        ([], "normal"),
-        (["model.load_memory_add_noise_mode=gamma"], "gamma"),
-        (["model.load_memory_add_noise=false"], "none"),
-        (["model.load_memory_add_noise_mode=none"], "none"),
-    ],
-)
-def test_noise_is_off_when_either_key_says_so(overrides, expected):
-    assert load_config("base.json", overrides).model.noise == expected
-
-
-@pytest.mark.parametrize(
-    ("overrides", "words"),
-    [
-        ([], ("lmttm", "4 x 112", "dim 448")),
-        (["model.model=ttm"], ("ttm", "1 x 448", "dim 448")),
-        (["model.memory_mode=none"], ("lmttm", "without memory")),
-        (["model.model=resnet3d"], ("resnet3d", "r3d_18")),
-    ],
-)
-def test_a_model_is_named_at_a_glance(overrides, words):
-    text = load_config("base.json", overrides).model.in_words
-    assert all(word in text for word in words)
+@pytest.mark.parametrize("section", ["model", "train", "augment", "volume"])
+def test_a_section_lies_in_the_module_of_its_name(section):
+    """Guards against a key that a newcomer looks for in the wrong file."""
+    default = Config.model_fields[section].default
+    assert type(default).__module__ == f"lmttm.config.{section}"
+    assert isinstance(default, Section)
 
 
 @pytest.mark.parametrize(
