@@ -9,7 +9,7 @@ from lmttm.config.kinds import METRICS
 from lmttm.data.chosen import Arrays
 from lmttm.report import page, sheet
 from lmttm.report.curves import curves
-from lmttm.report.published import published
+from lmttm.report.published import REPORTED_BY, published
 from lmttm.report.sentences import percent
 from lmttm.report.style import to_svg
 
@@ -39,7 +39,7 @@ def report_page(
     volume_names: Sequence[str],
     limits: Sequence[str],
     commands: Sequence[str],
-    comparable: bool,
+    size: int | Sequence[int],
     score_figure: "Figure",
 ) -> str:
     """Builds the report.
@@ -57,7 +57,7 @@ def report_page(
         volume_names: The N names of the volumes, such as file names.
         limits: What the scores do not show, as sentences.
         commands: What repeats the run.
-        comparable: Whether the published scores are of the same split and size.
+        size: Voxels along an edge of the volumes, or of each axis.
         score_figure: The picture of the scores.
 
     Returns:
@@ -67,7 +67,7 @@ def report_page(
     wrong = shown.add(sheet.most_wrong(labels, probabilities))
     typical = shown.add(sheet.most_typical(labels, probabilities, 2 if len(class_names) < 5 else 1))
     drawn = to_svg(curves(history), f"{title}: training") if history else ""
-    rows, note = _published(scores, comparable)
+    rows, note = _published(scores, size)
     columns = ("precision", "recall", "f1", "specificity", "support")
     return page.page(
         "report.html",
@@ -158,15 +158,18 @@ def _score_rows(scores: Mapping[str, Any]) -> list[dict[str, str]]:
     return rows
 
 
-def _published(scores: Mapping[str, Any], comparable: bool) -> tuple[list[dict[str, Any]], str]:
+def _published(
+    scores: Mapping[str, Any], size: int | Sequence[int]
+) -> tuple[list[dict[str, Any]], str]:
+    shown = size if isinstance(size, int) and size in REPORTED_BY else 28
     rows = [
         {"name": name, "auc": f"{auc:.3f}", "acc": f"{acc:.3f}", "ours": False}
-        for name, auc, acc in published(scores["dataset"])
+        for name, auc, acc in published(scores["dataset"], shown)
     ]
     if not rows:
         return [], ""
     ours = {"auc": _number(scores["auc"]), "acc": _number(scores["acc"]), "ours": True}
-    note = "Test split, volumes of 28^3, as MedMNIST v2 and the LMTTM paper report them."
-    if not comparable:
+    note = f"Test split, volumes of {shown}^3, as {REPORTED_BY[shown]}."
+    if scores["split"] != "test" or size != shown:
         note += " This run was scored on another split or size: the rows cannot be compared."
     return [{"name": "this run", **ours}, *rows], note

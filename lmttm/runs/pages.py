@@ -69,7 +69,7 @@ def report(
         else [f"{split.name} #{index}" for index in range(len(split))],
         limits=_LIMITS,
         commands=_commands(output_dir, names, scores.metrics),
-        comparable=split.name == "test" and config.size == 28,
+        size=config.size,
         score_figure=score_figure,
     )
 

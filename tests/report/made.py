@@ -81,6 +81,6 @@ def report_values(num_classes=2, volumes=40, edge=28, dataset="AdrenalMNIST3D"):
         "volume_names": [f"{HOSTILE} {index}" for index in range(volumes)],
         "limits": ["one split"],
         "commands": ["python predict.py x.json"],
-        "comparable": True,
+        "size": 28,
         "score_figure": draw_scores(labels, probabilities, names, title="some run"),
     }

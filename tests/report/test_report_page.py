@@ -19,10 +19,29 @@ def test_scores_are_shown_beside_the_published_ones(num_classes, dataset):
         assert text in html
     assert ("LMTTM (paper)" in html) == (dataset == "AdrenalMNIST3D")
     assert "cannot be compared" not in html
-    other = report_page(**values | {"comparable": False})
-    assert ("cannot be compared" in other) == (dataset == "AdrenalMNIST3D")
     assert "treat it as you treat" in html
     assert "python predict.py x.json" in html
+
+
+@pytest.mark.parametrize(
+    ("split", "size", "method", "compared"),
+    [
+        ("test", 28, "LMTTM (paper)", True),
+        ("test", 64, "Raptor, on DINOv2", True),
+        ("test", 32, "LMTTM (paper)", False),
+        ("test", (64, 28, 28), "LMTTM (paper)", False),
+        ("val", 28, "LMTTM (paper)", False),
+        ("val", 64, "Raptor, on DINOv2", False),
+    ],
+)
+def test_published_scores_are_those_of_the_size(split, size, method, compared):
+    """Guards against scores from 64^3 beside nothing but the smaller volumes' table."""
+    values = report_values(dataset="AdrenalMNIST3D")
+    values["scores"]["split"] = split
+    html = report_page(**values | {"size": size})
+    assert method in html
+    assert ("LMTTM (paper)" in html) == (method == "LMTTM (paper)")
+    assert ("cannot be compared" in html) != compared
 
 
 def test_an_undefined_score_is_named_so():
