@@ -67,6 +67,15 @@ def make(path: str, **options: Any) -> Any:
     return kind(**{name: value for name, value in options.items() if name in named})
 
 
+def options_of(path: str) -> set[str]:
+    """The names of the arguments of a class: what `make` passes to it.
+
+    Args:
+        path: As for `make`.
+    """
+    return set(_named(kinds.find(path)))
+
+
 def _named(kind: type[nn.Module]) -> dict[str, inspect.Parameter]:
     """What `__init__` names, and where it ends with `**options`, what that of its base names."""
     named: dict[str, inspect.Parameter] = {}

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from lmttm.config.files import overridden_keys
-from lmttm.config.keys import flatten
+from lmttm.config.keys import differences, flatten
 from lmttm.config.schema import Config
 from lmttm.errors import InputError
+from lmttm.sweeps.effective import effective
 
 # The values of an axis: a label, and the `key=value` texts that it stands for.
 Axes = dict[str, list[tuple[str, list[str]]]]
@@ -94,10 +95,16 @@ def check_names(configs: dict[str, Config], names: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name, config in configs.items():
         train = config.train.model_copy(update={"name": "trial"})
-        content = config.model_copy(update={"train": train}).model_dump_json()
-        if content in seen:
-            raise InputError(
-                f"the trials {seen[content]} and {name} are the same run, with the same "
-                "configuration"
-            )
-        seen[content] = name
+        content = effective(config.model_copy(update={"train": train})).model_dump_json()
+        other = seen.setdefault(content, name)
+        if other != name:
+            _refuse_equal(other, name, configs)
+
+
+def _refuse_equal(first: str, second: str, configs: dict[str, Config]) -> None:
+    keys = sorted({*differences(configs[first], configs[second])} - {"train.name"})
+    reason = "they have the same configuration"
+    if keys:
+        verb = "has" if len(keys) == 1 else "have"
+        reason = f"{' and '.join(keys)} {verb} no effect in them"
+    raise InputError(f"the trials {first} and {second} are the same run: {reason}")

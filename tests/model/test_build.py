@@ -11,7 +11,7 @@ from lmttm.config.files import CONFIG_DIR, load_config
 from lmttm.config.kinds import MEMORY_MODES, NOISES, PROCESS_UNITS, TOKENIZERS
 from lmttm.config.schema import Config
 from lmttm.errors import InputError
-from lmttm.model.build import build_model, make
+from lmttm.model.build import build_model, make, options_of
 from lmttm.model.pool import MeanPool
 from tests.conftest import TINY
 
@@ -266,6 +266,8 @@ def test_a_class_gets_what_its_init_names(found):
     derived = make("Derived", **options)
     assert (derived.numbers, derived.dropout) == ((3, 4), 0.5)
     assert isinstance(make("MeanPool", **options), MeanPool)
+    assert options_of("Derived") == {"dim", "depth", "dropout"}
+    assert options_of("MeanPool") == set()
 
 
 @pytest.mark.parametrize("name", ["Part", "Derived", "Unfulfilled"])
