@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from lmttm.data.tables import Entry
+from lmttm.data.tables import Entry, refuse
 from lmttm.errors import InputError
 
 
@@ -35,6 +35,30 @@ def labels_of(entries: Sequence[Entry]) -> tuple[list[int], tuple[str, ...]]:
     if len(names) < 2:
         raise InputError(f"there must be at least two classes, got only {names[0]}")
     return labels, names
+
+
+def labels_by(entries: Sequence[Entry], class_names: Sequence[str]) -> list[int]:
+    """Labels as the numbers of classes that are given, in the order of these.
+
+    Args:
+        entries: Rows; where the classes are called class 0, class 1, ..., their labels are numbers.
+        class_names: The names of the classes.
+
+    Raises:
+        InputError: A label is no class; all such rows are listed.
+    """
+    numbered = {f"class {number}": str(number) for number in range(len(class_names))}
+    known = {numbered.get(name, name): number for number, name in enumerate(class_names)}
+    spelt = {entry.label: _whole(entry.label) for entry in entries}
+    labels = [known.get(entry.label, known.get(str(spelt[entry.label]))) for entry in entries]
+    refuse(
+        [
+            f"{entry.place}: the label {entry.label} is no class of the run ({', '.join(known)})"
+            for entry, label in zip(entries, labels, strict=True)
+            if label is None
+        ]
+    )
+    return [label for label in labels if label is not None]
 
 
 def _whole(label: str) -> int | None:

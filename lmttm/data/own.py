@@ -18,7 +18,7 @@ from lmttm.data.checking import Findings, check, report
 from lmttm.data.content import Content, decide, percentile_window
 from lmttm.data.dataset import Dataset, Split, with_grey
 from lmttm.data.gather import digests_of, summaries_of, volumes_of
-from lmttm.data.labels import labels_of
+from lmttm.data.labels import labels_by, labels_of
 from lmttm.data.preparation import geometry_of
 from lmttm.data.splitting import draw_splits, folds
 from lmttm.data.tables import (
@@ -143,13 +143,16 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
     return Dataset(str(folder), listed.class_names, result, settled.volume)
 
 
-def load_external(folder: Path, config: Config, name: str) -> Dataset:
+def load_external(
+    folder: Path, config: Config, name: str, class_names: Sequence[str]
+) -> Dataset:
     """Loads all scans of a set that a run has never seen, as the run prepares scans.
 
     Args:
         folder: The folder of the tables; splits that they name do not matter.
         config: The settled configuration of the run.
         name: What the split of all scans is called.
+        class_names: The classes of the run, which its labels must be.
 
     Returns:
         The data set with that split alone.
@@ -160,16 +163,7 @@ def load_external(folder: Path, config: Config, name: str) -> Dataset:
     """
     entries = read_tables(folder)
     refuse_other_columns(folder, entries, config.model.in_channels)
-    names = tuple(config.class_names) or labels_of(entries)[1]
-    numbered = {f"class {number}": str(number) for number in range(len(names))}
-    known = {numbered.get(class_name, class_name): n for n, class_name in enumerate(names)}
-    refuse(
-        [
-            f"{entry.place}: the label {entry.label} is no class of the run ({', '.join(known)})"
-            for entry in entries
-            if entry.label not in known
-        ]
-    )
+    labels = labels_by(entries, class_names)
     cache = Cache(folder_of(config.cache))
     found = summaries_of(entries, geometry_of(config), cache)
     refuse([text for text in found if isinstance(text, str)])
@@ -178,11 +172,11 @@ def load_external(folder: Path, config: Config, name: str) -> Dataset:
     split = Split(
         name=name,
         images=torch.from_numpy(images),
-        labels=torch.tensor([known[entry.label] for entry in entries], dtype=torch.int64),
+        labels=torch.tensor(labels, dtype=torch.int64),
         paths=tuple(entry.name for entry in entries),
         known=remembered,
     )
-    return Dataset(str(folder), names, {name: split}, config.volume)
+    return Dataset(str(folder), tuple(class_names), {name: split}, config.volume)
 
 
 def seen_before(folder: Path, config: Config) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lmttm.data.labels import labels_of
+from lmttm.data.labels import labels_by, labels_of
 from lmttm.data.tables import Entry
 from lmttm.errors import InputError
 
@@ -39,3 +39,13 @@ def test_labels_are_numbers_or_words():
 def test_labels_that_cannot_be_meant(labels, told):
     with pytest.raises(InputError, match=told):
         labels_of(labelled(*labels))
+
+
+def test_labels_follow_the_order_of_given_classes():
+    """Guards against classes that another set numbers anew: by alphabet, or without a lacking one."""
+    assert labels_by(labelled("a", "c"), ("c", "b", "a")) == [2, 0]
+    assert labels_by(labelled("2", "1.0", "0"), ("class 0", "class 1", "class 2")) == [2, 1, 0]
+    with pytest.raises(InputError, match=r"2 faults:\n- line d: the label d is no class"):
+        labels_by(labelled("d", "c", "0"), ("c", "b", "a"))
+    with pytest.raises(InputError, match=r"the label 3 is no class of the run \(0, 1, 2\)"):
+        labels_by(labelled("3", "1"), ("class 0", "class 1", "class 2"))

@@ -1,5 +1,7 @@
 """A labelled set that a run has never seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,25 @@ def test_a_label_that_is_no_class_of_the_run_is_named(run, other):
     table.write_text(table.read_text() + "\n3.npy,something else\n")
     with pytest.raises(InputError, match=r"line 12: the label something else is no class"):
         predict_external(run, other)
+
+
+@pytest.mark.parametrize("labels", ["ab", "01"])
+def test_a_run_that_stored_no_names_of_classes_scores_no_others(run, other, labels):
+    """Guards against the words of another set taken for the classes of a run, by their alphabet.
+
+    So it was with runs of earlier versions and with shipped weights, which store no names.
+    """
+    member = replace(
+        run.members[0], config=run.members[0].config.model_copy(update={"class_names": []})
+    )
+    unnamed = replace(run, members=(member,))
+    assert unnamed.validate(other).labels.tolist() == run.validate(other).labels.tolist()
+    table = other / "data.csv"
+    for name, label in zip(run.class_names, labels, strict=True):
+        table.write_text(table.read_text().replace(name, label))
+    with pytest.raises(InputError, match=r"10 faults:(.|\n)* is no class of the run") as caught:
+        predict_external(unnamed, other)
+    assert run.class_names[0] in str(caught.value)
 
 
 def test_what_the_training_left_open_holds_for_an_external_set(run, other):
