@@ -143,9 +143,7 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
     return Dataset(str(folder), listed.class_names, result, settled.volume)
 
 
-def load_external(
-    folder: Path, config: Config, name: str, class_names: Sequence[str]
-) -> Dataset:
+def load_external(folder: Path, config: Config, name: str, class_names: Sequence[str]) -> Dataset:
     """Loads all scans of a set that a run has never seen, as the run prepares scans.
 
     Args:

@@ -1,6 +1,7 @@
 """Opens a trained run: by its folder, its configuration, or the name of shipped weights."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from lmttm.config.fields import is_own
@@ -118,11 +119,16 @@ def _refuse_contradictions(user: Config, trained: Config, overrides: Sequence[st
 
 
 def _refuse_mismatch(members: Sequence[Checkpoint], names: Sequence[str]) -> None:
-    """The runs of an ensemble must be about the same volumes."""
+    """The runs of an ensemble must be about the same volumes and the same classes."""
+    first = members[0].config
     for member, name in zip(members, names, strict=True):
-        comparable = members[0].knows_volume and member.knows_volume and not are_folds(members)
-        for key in ("dataset_name", "size", "folds", *(["volume"] if comparable else [])):
-            here, there = (getattr(m.config, key) for m in (members[0], member))
+        keys = ["dataset_name", "size", "folds", "model.out_class_num"]
+        if first.class_names and member.config.class_names:  # earlier versions stored none
+            keys.append("class_names")
+        if members[0].knows_volume and member.knows_volume and not are_folds(members):
+            keys.append("volume")
+        for key in keys:
+            here, there = (attrgetter(key)(config) for config in (first, member.config))
             if here != there:
                 raise InputError(
                     f"{key} must be the same in all runs, got {here!r} in {names[0]} "

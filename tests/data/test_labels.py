@@ -42,7 +42,7 @@ def test_labels_that_cannot_be_meant(labels, told):
 
 
 def test_labels_follow_the_order_of_given_classes():
-    """Guards against classes that another set numbers anew: by alphabet, or without a lacking one."""
+    """Guards against classes that another set numbers anew, by alphabet or without one."""
     assert labels_by(labelled("a", "c"), ("c", "b", "a")) == [2, 0]
     assert labels_by(labelled("2", "1.0", "0"), ("class 0", "class 1", "class 2")) == [2, 1, 0]
     with pytest.raises(InputError, match=r"2 faults:\n- line d: the label d is no class"):

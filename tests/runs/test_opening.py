@@ -1,5 +1,6 @@
 """Opening a run: what its name may be, and how paths are written."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 
 import lmttm
 from lmttm.data import phantoms
-from lmttm.runs.opening import open_run
+from lmttm.runs.checkpoint import Checkpoint
+from lmttm.runs.opening import _refuse_mismatch, open_run
 from tests.conftest import TINY
 
 
@@ -69,6 +71,29 @@ def test_a_run_that_has_not_ended_is_noted(trained, tmp_path, caplog, log, stop_
     open_run(folder)
     assert warned in caplog.text
     assert bool(caplog.text) == bool(warned)
+
+
+@pytest.mark.parametrize(
+    ("update", "told"),
+    [
+        (
+            {"class_names": ["b", "a"]},
+            r"class_names must be .* \['a', 'b'\] in one and \['b', 'a'\]",
+        ),
+        ({"class_names": []}, ""),  # as earlier versions left it
+        ({"model.out_class_num": 3}, "out_class_num must be the same in all runs, got 2 in one"),
+        ({"seed": 7}, ""),
+    ],
+)
+def test_runs_of_other_classes_are_no_ensemble(update, told):
+    """Guards against averages of one run's probability of a class with another's of another."""
+    config = lmttm.load_config("demo.json").model_copy(update={"class_names": ["a", "b"]})
+    model = {n.partition(".")[2]: v for n, v in update.items() if n.startswith("model.")}
+    plain = {name: value for name, value in update.items() if "." not in name}
+    other = config.model_copy(update={**plain, "model": config.model.model_copy(update=model)})
+    members = [Checkpoint(c, {}, 1, {}, {}, {}) for c in (config, other)]
+    with pytest.raises(lmttm.InputError, match=told) if told else contextlib.nullcontext():
+        _refuse_mismatch(members, ["one", "two"])
 
 
 @pytest.mark.parametrize("path", ["x" * 300, "a\0b", ""])
