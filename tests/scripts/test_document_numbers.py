@@ -118,47 +118,113 @@ def test_ensembles_have_their_scores_and_intervals(folder):
         assert text in ACCURACY
 
 
-def check_scores(table, runs, finding, validation):
-    """The table must have the scores of each group of runs, in columns of their order."""
-    names = {
-        "ACC": "acc",
-        "AUC": "auc",
-        "balanced ACC": "balanced_acc",
-        f"sensitivity ({finding})": "sensitivity",
-        "specificity": "specificity",
-        "expected calibration error": "ece",
-        f"validation AUC ({validation} volumes, without flips)": "validation",
-    }
-    for name, key in names.items():
-        assert cells(table, name) == [shown(found, key) for found in runs], name
+RUNS = {
+    "AdrenalMNIST3D, 28^3": {
+        "the recipe": "adrenalmnist3d",
+        "TTM": "adrenalmnist3d_ttm",
+        "3D ResNet-18": "resnet3d",
+        "`base.json`, 20 epochs": "base",
+        "forest, 14 shape features": "forest/28_test",
+    },
+    "AdrenalMNIST3D, 64^3": {
+        "the recipe": "adrenalmnist3d_size64",
+        "forest, 14 shape features": "forest/64_test",
+    },
+    "VesselMNIST3D, 28^3": {
+        "the recipe": "vesselmnist3d",
+        "TTM": "vesselmnist3d_ttm",
+        "forest, 14 shape features": "forest/vessel_28_test",
+    },
+    "VesselMNIST3D, 64^3": {
+        "the recipe": "vesselmnist3d_size64",
+        "forest, 14 shape features": "forest/vessel_64_test",
+    },
+}
 
 
-def test_the_two_sizes_side_by_side():
-    runs = [seeds_of(name) for name in ("adrenalmnist3d", "adrenalmnist3d_size64")]
-    check_scores(ACCURACY.split("## Other networks")[0], runs, "hyperplasia", 98)
+def part(document, title):
+    """A section of a document, up to the next title."""
+    return re.split(r"^## ", document.split(f"\n## {title}\n")[1], flags=re.MULTILINE)[0]
+
+
+def prose(text):
+    return " ".join(text.split())
+
+
+def under_bold_lines(section):
+    """The lines of a table by the bold line above them: name -> first cell -> other cells."""
+    found, name = {}, ""
+    for line in section.splitlines():
+        row = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| **"):
+            name = row[0].strip("*")
+            found[name] = {}
+        elif line.startswith("| ") and name:
+            found[name][row[0]] = row[1:]
+    return found
+
+
+def test_the_table_of_scores_is_complete_and_that_of_the_raw_numbers():
+    table = under_bold_lines(part(ACCURACY, "Scores").split("\n- A seed")[0])
+    assert list(table) == list(RUNS)
+    keys = ("acc", "auc", "balanced_acc", "sensitivity", "specificity", "ece", "validation")
+    for group, folders in RUNS.items():
+        ensembles = {"its ensemble, 95 % interval over volumes"} & set(table[group])
+        assert set(table[group]) == set(folders) | ensembles
+        for first, folder in folders.items():
+            found = seeds_of(folder)
+            known = keys if "forest" not in first else keys[:3]
+            expected = [str(len(found)), *(shown(found, key) for key in known)]
+            assert table[group][first][: len(expected)] == expected, (group, first)
+        ensemble = json.loads(
+            (RESULTS / folders["the recipe"] / "ensemble/metrics.json").read_text()
+        )
+        expected = [f"{value(ensemble, key):.3f}" for key in keys[2:6]]
+        assert table[group]["its ensemble, 95 % interval over volumes"][3:7] == expected
+    forest = table["AdrenalMNIST3D, 28^3"]["forest, 14 shape features"]
+    assert forest[7] == shown(seeds_of("forest/28_val"), "auc")
+    measured = {folder for folders in RUNS.values() for folder in folders.values()}
+    assert rows().keys() <= measured
+
+
+def test_the_gain_from_64_voxels_on_the_test_split():
+    small, large = seeds_of("adrenalmnist3d"), seeds_of("adrenalmnist3d_size64")
     auc, acc = (
-        np.subtract(*[np.mean([r[key] for r in found]) for found in reversed(runs)])
-        for key in ("auc", "acc")
+        np.mean([r[k] for r in large]) - np.mean([r[k] for r in small]) for k in ("auc", "acc")
     )
-    assert f"gained {auc:.3f} of AUC and {acc:.3f} of ACC" in " ".join(ACCURACY.split())
+    assert f"gained {auc:.3f} of AUC and {acc:.3f} of ACC" in prose(ACCURACY)
 
 
-def test_the_recipe_on_vesselmnist3d():
-    found, large = seeds_of("vesselmnist3d"), seeds_of("vesselmnist3d_size64")
-    table = ACCURACY.split("## The other data sets")[1]
-    check_scores(table, [found, large], "aneurysm", 191)
-    reached = np.mean([row["auc"] for row in large])
-    assert f"from 64^3 an AUC of 0.975, short by {0.975 - reached:.3f}" in " ".join(table.split())
-    pairs = zip(found, seeds_of("vesselmnist3d_ttm"), strict=True)
-    difference = over_seeds([ttm["auc"] - lmttm["auc"] for lmttm, ttm in pairs])
-    shown_difference = f"AUC {difference.mean:+.3f} (95 % interval over seeds only {difference})"
-    assert shown_difference in " ".join(table.split())
-    acc, auc = (np.mean([value(row, key) for row in found]) for key in ("acc", "auc"))
-    assert f"short by {0.955 - acc:.3f} and {0.970 - auc:.3f}" in table
+def test_every_target_stands_with_its_distance():
+    lines = [line for line in part(ACCURACY, "Targets").splitlines() if "MNIST3D, " in line]
+    lines = [line for line in lines if line.startswith("| ")]
+    assert len(lines) == 6
+    for line in lines:
+        name, target, reached, short = (cell.strip() for cell in line.strip("|").split("|"))
+        group, score = name.rsplit(", ", 1)
+        mean = np.mean([row[score.lower()] for row in seeds_of(RUNS[group]["the recipe"])])
+        assert reached == f"{mean:.3f}"
+        assert short == f"{float(target) - round(float(mean), 3):.3f}"
+        assert float(short) > 0
+
+
+def test_ttm_against_linked_units_in_words():
+    for name, end in {
+        "adrenalmnist3d": "on AdrenalMNIST3D",
+        "vesselmnist3d": "on VesselMNIST3D",
+    }.items():
+        pairs = zip(seeds_of(name), seeds_of(f"{name}_ttm"), strict=True)
+        found = over_seeds([ttm["auc"] - lmttm["auc"] for lmttm, ttm in pairs])
+        if name.startswith("adrenal"):
+            assert f"AUC {found.mean:+.3f} (95 % interval over seeds only {found}) {end}" in prose(
+                ACCURACY
+            )
+            assert f"{found.mean:+.3f} of test AUC, {found}" in prose(ABLATIONS)
+        else:
+            assert f"{found.mean:+.3f} ({found}) {end}" in prose(ACCURACY)
 
 
 def test_scores_at_the_threshold_from_validation():
-    table = ACCURACY.split("## The other data sets")[1]
     columns = []
     for row in ("vesselmnist3d", "vesselmnist3d_ttm"):
         lines = (RESULTS / row / "thresholds.jsonl").read_text().splitlines()
@@ -170,51 +236,38 @@ def test_scores_at_the_threshold_from_validation():
     names = {"threshold": "threshold", "balanced ACC at it": "balanced ACC"}
     names |= {f"{name} at it": name for name in ("sensitivity", "specificity")}
     for name, key in names.items():
-        assert cells(table, name) == [shown(seeds, key, plain=True) for seeds in columns], name
+        assert cells(ACCURACY, name) == [shown(seeds, key, plain=True) for seeds in columns], name
     for key in ("sensitivity", "specificity"):
         assert shown(columns[0], key, plain=True) in README
 
 
-def test_the_first_look_at_the_ideas():
-    table = ACCURACY.split("## What may let the machine see more")[1].split("## Not done")[0]
-    names = {
-        "the recipe": "recipe",
-        "`model.stem=8`": "stem",
-        "... and turns in all planes, with their 48 views": "stem_and_turns",
-    }
-    for first, idea in names.items():
-        expected = []
-        for data in ("adrenal", "vessel"):
-            found = json.loads((RESULTS / "ideas_fold0" / f"{data}_{idea}.json").read_text())
-            assert found["split"] == "val"
-            expected.append(f"{found['auc']:.3f} / {found['acc']:.3f}")
-        assert cells(table, first)[:2] == expected, first
+def folds_table():
+    """Of each line of results/folds.json: its name, AUC, gain, folds that gain and ACC."""
+    found = json.loads((RESULTS / "folds.json").read_text())
+    by_name = {(row["data"], row["label"]): row for row in found}
+    assert len(by_name) == len(found)
+    for row in found:
+        auc = [value for value in row["auc"] if value is not None]
+        mean, acc = f"{np.mean(auc):.3f}", f"{row['acc']:.3f}"
+        if row["against"] is None:
+            yield f"| **{row['data']}: {row['label']}** | {mean} | | {len(auc)} | {acc} |"
+            continue
+        other = by_name[row["data"], row["against"]]["auc"]
+        gains = [a - b for a, b in zip(row["auc"], other, strict=True) if None not in (a, b)]
+        interval = over_folds(gains, len(other))
+        gain = f"{interval.mean:+.3f} ({interval})" if interval else f"{gains[0]:+.3f}"
+        better = f"{sum(gain > 0 for gain in gains)} of {len(gains)}"
+        yield f"| {row['label']} | {mean} | {gain} | {better} | {acc} |"
 
 
-def test_other_networks_side_by_side():
-    names = ["adrenalmnist3d", "adrenalmnist3d_ttm", "resnet3d", "base"]
-    runs = [seeds_of(name) for name in names]
-    forest = seeds_of("forest/28_test")
-    table = ACCURACY.split("## Other networks")[1].split("## Five-fold")[0]
-    for name, key in {"ACC": "acc", "AUC": "auc"}.items():
-        assert cells(table, name) == [shown(found, key) for found in [*runs, forest]]
-    for name, key in {
-        "balanced ACC": "balanced_acc",
-        "sensitivity": "sensitivity",
-        "specificity": "specificity",
-        "expected calibration error": "ece",
-        "validation AUC": "validation",
-    }.items():
-        assert cells(table, name)[:4] == [shown(found, key) for found in runs], name
-    reach = [found[0]["interval"]["auc"] for found in runs]
-    assert cells(table, "95 % interval over volumes, first seed")[:4] == [
-        f"{low:.3f} to {high:.3f}" for low, high in reach
-    ]
-    pairs = zip(runs[0], runs[1], strict=True)
-    found = over_seeds([ttm["auc"] - lmttm["auc"] for lmttm, ttm in pairs])
-    text = " ".join(table.split())
-    assert f"AUC {found.mean:+.3f} (95 % interval over seeds only {found})" in text
-    assert f"{found.mean:+.3f} of test AUC, {found}" in " ".join(ABLATIONS.split())
+def test_the_table_of_what_was_tried_is_that_of_the_folds():
+    lines = part(ACCURACY, "What was tried").splitlines()
+    for line in folds_table():
+        assert line in lines
+    rows_shown = [line for line in lines if line.startswith("| ") and "| gain," not in line]
+    again = "| **AdrenalMNIST3D: 24 epochs** |"  # a line that others are compared with as well
+    shown_once = [line for line in rows_shown if not line.startswith(again)]
+    assert len(shown_once) == len(list(folds_table()))
 
 
 def two_digits(number):
@@ -232,8 +285,13 @@ def test_parameters_and_arithmetic_of_the_networks():
             ("base.json", []),
         ]
     ]
-    numbers = [f"{two_digits(count / 1e6)} M, {two_digits(gflop)}" for count, gflop in costs]
-    assert cells(ACCURACY, "parameters, GFLOP a volume")[:4] == numbers
+    first, ttm, resnet, base = (f"{two_digits(count / 1e6)} M" for count, _ in costs)
+    arithmetic = [two_digits(gflop) for _, gflop in costs]
+    assert (
+        f"The recipe has {first} parameters and {arithmetic[0]} GFLOP a volume, TTM {ttm} and "
+        f"{arithmetic[1]}, the 3D ResNet-18 {resnet} and {arithmetic[2]}, `base.json` {base} and "
+        f"{arithmetic[3]}"
+    ) in prose(ACCURACY)
     plain = cost(load_config("base.json", ["fast=false"]))[1]
     fast = costs[3][1]
     assert cells(PERFORMANCE, "GFLOP of one volume's forward pass")[:2] == [
@@ -289,26 +347,20 @@ def test_differences_of_the_ablation_are_those_of_the_means():
 
 
 def test_means_of_folds_are_those_of_the_folds_beside_them():
-    found = 0
-    for document in (ACCURACY, PERFORMANCE):
-        for mean, folds in re.findall(
-            r"\| (0\.\d{3,4}) \| ((?:\.\d{3} |- ){4}(?:\.\d{3}|-)) \|", document
-        ):
-            values = [float(text) for text in folds.split() if text != "-"]
-            assert np.mean(values) == pytest.approx(float(mean), abs=0.0011), folds
-            found += 1
-    assert found == 17
+    found = re.findall(r"\| (0\.\d{4}) \| ((?:\.\d{3} ){4}\.\d{3}) \|", PERFORMANCE)
+    assert len(found) == 2
+    for mean, folds in found:
+        assert np.mean([float(text) for text in folds.split()]) == pytest.approx(
+            float(mean), abs=0.0006
+        )
 
 
 def test_the_step_of_the_folds_has_its_interval():
-    lines = [cells(ACCURACY, name) for name in ("the recipe (72 epochs)", LARGE)]
-    small, large = ([float(text) for text in line[1].split()] for line in lines)
-    found = over_folds(np.subtract(large, small).tolist(), 5)
-    text = f"{found.mean:+.3f} ± {(found.high - found.low) / 2:.3f} of AUC in the mean"
-    assert text in " ".join(ACCURACY.split())
-
-
-LARGE = "`size=64 model.patch_size=7 augment.shift=4`"
+    found = {row["label"]: row["auc"] for row in json.loads((RESULTS / "folds.json").read_text())}
+    gain = over_folds(np.subtract(found["volumes of 64^3"], found["72 epochs"]).tolist(), 5)
+    text = f"gained {gain.mean:.3f} ± {(gain.high - gain.low) / 2:.3f} of AUC"
+    assert text in prose(ACCURACY)
+    assert f"{gain.mean:.3f} ± {(gain.high - gain.low) / 2:.3f}" in README
 
 
 def test_published_numbers_are_the_papers():
@@ -322,7 +374,7 @@ def test_published_numbers_are_the_papers():
 
 def test_the_best_published_scores_are_those_of_the_tables():
     """Guards against a best published network that is not the best of its table."""
-    table = ACCURACY.split("## Beside published results")[1].split("## Five-fold")[0]
+    table = part(ACCURACY, "Beside published results")
     names = ("AdrenalMNIST3D", "VesselMNIST3D")
     for size, methods in {
         28: ("LMTTM", "ResNet-18 ACS", "auto-sklearn"),
@@ -338,8 +390,8 @@ def test_the_best_published_scores_are_those_of_the_tables():
         for size, papers in {28: lambda row: "paper" not in row[0], 64: lambda row: True}.items():
             rows_of = [row for row in published(name, size) if papers(row)]
             by_auc, by_acc = (max(rows_of, key=lambda row: row[key]) for key in (1, 2))
-            part = README.split("64^3, not comparable")[size == 64]
-            shown_best = [line for line in part.splitlines() if line.startswith("| best AUC")]
+            table = README.split("64^3, not comparable")[size == 64]
+            shown_best = [line for line in table.splitlines() if line.startswith("| best AUC")]
             both = [by_auc] if by_auc == by_acc else [by_auc, by_acc]
             text = " | ".join(
                 " / ".join(f"{row[key]:.3f}".replace("0.", ".") for row in both) for key in (2, 1)
@@ -356,13 +408,6 @@ def test_scores_are_of_the_weights_that_the_run_kept(name):
         assert scores["epoch"] == scores["validation"]["epoch"]
         if config.train.keep == "last":
             assert scores["epoch"] == config.train.epoch
-
-
-def test_the_forest_on_validation():
-    found = seeds_of("forest/28_val")
-    mean = {key: np.mean([row[key] for row in found]) for key in ("acc", "auc")}
-    text = " ".join(ACCURACY.split())
-    assert f"has ACC {mean['acc']:.3f} and AUC {mean['auc']:.3f} on validation" in text
 
 
 def test_the_first_recipe():
