@@ -1,6 +1,7 @@
 """Repeats a row of the README's tables: python tools/reproduce.py adrenalmnist3d [key=value ...].
 
-Without a row it lists them; --all repeats the whole table. --seeds 0 repeats one seed only.
+Without a row it lists them; --all repeats the whole table. --seeds 0 repeats one seed only. The
+same command continues what was interrupted, and keeps finished seeds.
 """
 
 import argparse
@@ -31,11 +32,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[], help="default: the committed ones"
     )
+    parser.add_argument(
+        "--replace", action="store_true", help="start seeds anew that are begun or finished"
+    )
     return cli.run(_reproduce, parser, argv)
 
 
 def _reproduce(args: argparse.Namespace) -> int:
     from lmttm.sweeps import reproduce
+    from lmttm.training.interrupt import Interrupted
 
     known = reproduce.rows()
     if args.all and args.row and "=" not in args.row:
@@ -43,6 +48,8 @@ def _reproduce(args: argparse.Namespace) -> int:
     texts = [text for text in [args.row, *args.overrides] if text and "=" in text]
     if args.row and "=" not in args.row and args.row not in known:
         raise InputError(f"there is no row {args.row}; there are {', '.join(known)}")
+    if args.replace and not (args.all or args.row in known):
+        raise InputError("--replace needs a row, or --all")
     chosen = list(known.values()) if args.all else [known[args.row]] if args.row in known else []
     for row in chosen or known.values():
         seeds = args.seeds or sorted(row.committed)
@@ -53,9 +60,18 @@ def _reproduce(args: argparse.Namespace) -> int:
         print(f"about {total / 60:.1f} hours on one thread")
     agree = True
     for row in chosen:
-        found = reproduce.reproduce(
-            row, texts, seeds=args.seeds, report=tqdm.write, progress=sys.stderr.isatty()
-        )
+        try:
+            found = reproduce.reproduce(
+                row,
+                texts,
+                seeds=args.seeds,
+                replace=args.replace,
+                report=tqdm.write,
+                progress=sys.stderr.isatty(),
+            )
+        except Interrupted as stop:
+            without = " without --replace" if args.replace else ""
+            raise stop.with_hint(f"the same command{without} continues it") from None
         for part in found:
             agree = agree and part.agrees is not False
             print(f"{row.name} {_line(part)}")

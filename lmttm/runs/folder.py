@@ -86,16 +86,52 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def stored_config(folder: Path) -> Config:
+    """The configuration that the run in a folder was begun with.
+
+    Raises:
+        InputError: There is none, or it is not valid.
+    """
+    path = folder / CONFIG
+    return validate(complete(read_json(path)), source=str(path))
+
+
 def as_begun(config: Config) -> Config:
     """A configuration with what it leaves to data and device decided as in the run of its folder.
 
     So a run that was begun with `train.precision=auto` keeps its precision on another device.
     """
     try:
-        path = config.run_dir / CONFIG
-        return decided_as(validate(complete(read_json(path)), source=str(path)), config)
+        return decided_as(stored_config(config.run_dir), config)
     except InputError:  # there is none to be resumed, or `latest` says what is wrong
         return config
+
+
+def refuse_other_run(config: Config) -> None:
+    """Refuses to continue a run that would not end as one that was begun with a configuration.
+
+    `latest` does so where somebody resumes a run, who may also train it for longer.
+
+    Args:
+        config: The configuration; there need not be a run in its folder.
+
+    Raises:
+        InputError: The run there has another configuration, or none that is valid.
+    """
+    if not (config.run_dir / CONFIG).is_file():
+        return
+    begun = stored_config(config.run_dir)
+    free = _FREE_ON_RESUME - {"train.epoch"}
+    changed = differences(begun, decided_as(begun, config))
+    if other := [
+        f"{key} (was {was!r}, here {now!r})"
+        for key, (was, now) in changed.items()
+        if key not in free
+    ]:
+        raise InputError(
+            f"the run {config.run_dir} has another configuration: {', '.join(other)}; --replace "
+            "starts it anew, output_dir=... makes another"
+        )
 
 
 def decided_as(begun: Config, config: Config) -> Config:
@@ -199,7 +235,7 @@ def is_over(config: Config, history: list[dict[str, Any]]) -> bool:
 def warn_unfinished(folder: Path) -> None:
     """Warns where a run has not all its epochs: it was stopped, or is being trained right now."""
     try:
-        config = validate(complete(read_json(folder / CONFIG)), source=CONFIG)
+        config = stored_config(folder)
         history = [json.loads(line) for line in (folder / LOG).read_text("utf-8").splitlines()]
         over = is_over(config, history)
     except (InputError, OSError, ValueError, LookupError, TypeError):  # no log, or no valid one

@@ -90,7 +90,7 @@ def run_sweep(
     folder = Path(load_config(loaded.base, overrides).output_dir).absolute() / path.stem
     trials = plan.make_trials(loaded, overrides, str(folder), folds)
     splits = ["val", "test"] if test else ["val"]
-    waiting = [trial for trial in trials if not all(plan.is_finished(trial, s) for s in splits)]
+    waiting = [t for t in trials if not all(plan.is_finished(t.config, s) for s in splits)]
     _check_shared(trials, waiting, devices=not ray)
     costs = _costs(trials)
     _make_folder(folder / "logs")
@@ -242,7 +242,7 @@ def run_trial(trial: Trial, splits: list[str]) -> Outcome:
     path = folder.parent / "logs" / f"{trial.name}.log"
     with path.open("w", encoding="utf-8") as log, _logging_to(log):
         try:
-            begun = plan.is_begun(trial)
+            begun = plan.is_begun(trial.config)
             run = train(
                 trial.config,
                 resume=begun,

@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lmttm.config.files import CONFIG_DIR, find_file, load_config, read_json, resolved, sentences
+from lmttm.config.files import CONFIG_DIR, find_file, read_json, resolved, sentences
 from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
 from lmttm.data.sources import class_names
@@ -18,7 +18,7 @@ from lmttm.device import shapes_only
 from lmttm.errors import InputError
 from lmttm.model.build import build_model
 from lmttm.model.memory import InitialMemory
-from lmttm.runs.folder import LOG, best_of, decided_as, is_over
+from lmttm.runs.folder import LOG, best_of, decided_as, is_over, stored_config
 from lmttm.sweeps.checks import Axes, check_axes, check_names
 
 SWEEP_DIR = CONFIG_DIR / "sweeps"
@@ -149,31 +149,31 @@ def make_trials(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0)
     return trials
 
 
-def is_finished(trial: Trial, split: str) -> bool:
-    """Whether a trial has been trained to its end with this configuration, and scored on a split.
+def is_finished(config: Config, split: str) -> bool:
+    """Whether a run was trained to its end with this configuration, and scored on a split.
 
     Scores of another epoch than the one that was kept are those of a run that went on since.
     """
-    folder = trial.config.run_dir
+    folder = config.run_dir
     try:
         scores = json.loads((folder / split / "metrics.json").read_text(encoding="utf-8"))
         lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
         history = [json.loads(line) for line in lines]
     except (OSError, ValueError):
         return False
-    if not history or not is_over(trial.config, history):
+    if not history or not is_over(config, history):
         return False
-    kept = best_of(trial.config, history)
-    return bool(scores.get("epoch") == kept["epoch"]) and is_begun(trial)
+    kept = best_of(config, history)
+    return bool(scores.get("epoch") == kept["epoch"]) and is_begun(config)
 
 
-def is_begun(trial: Trial) -> bool:
-    """Whether the folder of a trial holds a run, or a part of one, with its configuration."""
+def is_begun(config: Config) -> bool:
+    """Whether the folder of a configuration holds a run, or a part of one, of just this one."""
     try:
-        begun = load_config((trial.config.run_dir / "config.json").resolve())
+        begun = stored_config(config.run_dir)
     except InputError:
         return False
-    return begun == decided_as(begun, trial.config)
+    return begun == decided_as(begun, config)
 
 
 def cost(config: Config) -> tuple[int, float]:

@@ -12,6 +12,8 @@ import numpy as np
 
 from lmttm.config.files import load_config, read_json
 from lmttm.errors import InputError
+from lmttm.runs.folder import refuse_other_run
+from lmttm.sweeps.plan import is_finished
 from lmttm.training.loop import train
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -96,26 +98,41 @@ def reproduce(
     overrides: Sequence[str] = (),
     *,
     seeds: Sequence[int] = (),
+    replace: bool = False,
     report: Callable[[str], None] = lambda text: None,
     progress: bool = False,
 ) -> list[Comparison]:
-    """Trains and scores a row from nothing.
+    """Trains and scores a row; what was interrupted goes on, and finished seeds are kept.
 
     Args:
         row: The row.
         overrides: Where to find the data and how to compute, such as `root=...`.
         seeds: The seeds to run; empty for all committed ones.
+        replace: Whether seeds that are begun or finished are started anew.
         report: Called with each text that a person may want to read.
         progress: Whether progress bars are shown.
 
     Returns:
         A comparison for ACC and one for AUC.
+
+    Raises:
+        InputError: A seed lies there with another configuration.
+        Interrupted: A signal stopped a training; its state is saved.
     """
+    configs = [
+        load_config(row.config, [*row.overrides, *overrides, f"seed={seed}", _name(row, seed)])
+        for seed in seeds or sorted(row.committed)
+    ]
+    for config in configs if not replace else ():
+        refuse_other_run(config)
     found = []
-    for seed in seeds or sorted(row.committed):
-        own = [f"seed={seed}", f"train.name=reproduce-{row.name}-s{seed}"]
-        config = load_config(row.config, [*row.overrides, *overrides, *own])
-        run = train(config, replace=True, report=report, progress=progress)
+    for config in configs:
+        if not replace and is_finished(config, "test"):
+            report(f"{config.run_dir} is finished: its scores are kept")
+            text = (config.run_dir / "test" / "metrics.json").read_text(encoding="utf-8")
+            found.append(json.loads(text))
+            continue
+        run = train(config, replace=replace, resume=not replace, report=report, progress=progress)
         found.append(run.score("test", progress=progress).metrics)
     return [
         compare(
@@ -125,6 +142,10 @@ def reproduce(
         )
         for score in SCORES
     ]
+
+
+def _name(row: Row, seed: int) -> str:
+    return f"train.name=reproduce-{row.name}-s{seed}"
 
 
 def compare(score: str, found: Sequence[float], committed: Sequence[float]) -> Comparison:

@@ -30,7 +30,7 @@ def collect(
     """
     rows = []
     for trial in trials:
-        if not all(is_finished(trial, split) for split in splits):
+        if not all(is_finished(trial.config, split) for split in splits):
             continue
         folder = trial.config.run_dir
         row: dict[str, Any] = {"trial": trial.name, **trial.labels, "seed": trial.config.seed}

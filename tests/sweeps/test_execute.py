@@ -240,7 +240,7 @@ def test_scores_of_a_run_that_is_not_over_finish_no_trial(small, tmp_path):
     (second.parent / "val" / "metrics.json").write_text(json.dumps(scores | {"epoch": 99}))
     sweep = plan.load_sweep(Path(small[0]))
     trials = plan.make_trials(sweep, longer[1:], str(folder))
-    finished = {trial.name for trial in trials if plan.is_finished(trial, "val")}
+    finished = {trial.name for trial in trials if plan.is_finished(trial.config, "val")}
     assert finished == {"2-s1", "4-s0"}
 
 

@@ -9,7 +9,6 @@ from lmttm.errors import InputError
 from lmttm.sweeps.plan import (
     SWEEP_DIR,
     Sweep,
-    Trial,
     cost,
     find_sweep,
     is_finished,
@@ -102,4 +101,4 @@ def test_a_trial_with_an_empty_log_is_not_finished(tmp_path):
     (tmp_path / "a" / "val").mkdir(parents=True)
     (tmp_path / "a" / "val" / "metrics.json").write_text('{"epoch": 1}')
     (tmp_path / "a" / "log.jsonl").write_text("")
-    assert not is_finished(Trial("a", {}, (), config), "val")
+    assert not is_finished(config, "val")
