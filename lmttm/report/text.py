@@ -104,11 +104,17 @@ def _constant(confusion: list[list[int]], class_names: tuple[str, ...]) -> list[
 
 def calibration_lines(found: dict[str, Any]) -> str:
     """What a temperature changed."""
-    temperatures = ", ".join(f"{value:.3f}" for value in found["temperature"])
     return (
-        f"  temperature {temperatures}, fitted on the validation split\n  calibration error "
+        f"  temperature {temperatures(found)}\n  calibration error "
         f"{number(found['ece_uncalibrated'])} -> {number(found['ece'])}"
     )
+
+
+def temperatures(found: dict[str, Any]) -> str:
+    """The temperature of each run, and whether it was fitted."""
+    pairs = zip(found["temperature"], found["kept_at_1"], strict=True)
+    listed = ", ".join(f"{value:.3f}" + (" (not fitted)" if kept else "") for value, kept in pairs)
+    return f"{listed}, fitted on the validation split" if None in found["kept_at_1"] else listed
 
 
 def threshold_lines(found: dict[str, Any], split: str, class_name: str) -> str:

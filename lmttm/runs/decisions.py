@@ -5,28 +5,39 @@ the validation split, for certain weights: with others they are refused.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from lmttm.errors import InputError
+from lmttm.evaluation.calibration import Temperature
 from lmttm.evaluation.threshold import Threshold
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.storage import write_text
+
+log = logging.getLogger("lmttm")
 
 CALIBRATION = "calibration.json"
 THRESHOLD = "threshold.json"
 
 
-def store_temperature(folder: Path, member: Checkpoint, temperature: float, volumes: int) -> None:
-    """Writes the temperature of a run, that was fitted on so many validation volumes."""
-    content = {"temperature": temperature, "volumes": volumes, "weights": [member.fingerprint()]}
+def store_temperature(
+    folder: Path, member: Checkpoint, temperature: Temperature, volumes: int
+) -> None:
+    """Writes the temperature of a run, from so many validation volumes."""
+    content = {
+        "temperature": temperature.value,
+        "kept_at_1": temperature.kept or None,
+        "volumes": volumes,
+        "weights": [member.fingerprint()],
+    }
     _write(folder / CALIBRATION, content)
 
 
 def stored_temperature(folder: Path, member: Checkpoint) -> float:
-    """The temperature of a run.
+    """The temperature of a run, with a warning where none could be fitted.
 
     Raises:
         InputError: None is stored, or that of other weights.
@@ -35,6 +46,8 @@ def stored_temperature(folder: Path, member: Checkpoint) -> float:
     temperature = content.get("temperature")
     if not isinstance(temperature, float) or not 0 < temperature < 1000:
         raise InputError(f"{folder / CALIBRATION} has no temperature")
+    if kept := content.get("kept_at_1"):
+        log.warning("the stored temperature of %s is 1: %s", folder.name, kept)
     return temperature
 
 

@@ -10,6 +10,7 @@ from lmttm.config.shape import in_words
 from lmttm.data.chosen import Arrays
 from lmttm.data.dataset import Dataset
 from lmttm.data.tables import ALL, split_in_words
+from lmttm.report import text
 from lmttm.report.report_page import report_page
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.runs.folder import CONFIG, LOG
@@ -132,12 +133,16 @@ def _beside(scores: Scores) -> list[str]:
     texts = []
     if scores.calibrated:
         found = scores.calibrated.metrics
-        fitted = ", ".join(f"{value:.3f}" for value in found["temperature"])
         texts.append(
-            f"At the temperature fitted on validation ({fitted}) the calibration error is "
+            f"At the temperature {text.temperatures(found)}, the calibration error is "
             f"{found['ece']:.3f} instead of {found['ece_uncalibrated']:.3f}; the other numbers "
             "of this report are without it."
         )
+        texts += [
+            f"The temperature of {name} stays 1: {kept}."
+            for name, kept in zip(scores.metrics["runs"], found["kept_at_1"], strict=True)
+            if kept
+        ]
     if scores.threshold:
         chosen, here = scores.threshold, scores.threshold[scores.metrics["split"]]
         shares = ", ".join(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from lmttm.data.dataset import Split
 from lmttm.data.placement import Placement
 from lmttm.data.tables import Entry, split_in_words
 from lmttm.evaluation import metrics
+from lmttm.evaluation.calibration import Temperature
 from lmttm.evaluation.explanation import Explanation
 from lmttm.evaluation.saliency import Saliency
 from lmttm.evaluation.threshold import Threshold
@@ -78,11 +80,15 @@ class Calibrated:
     probabilities: np.ndarray
 
 
-def calibrated(labels: np.ndarray, prediction: Prediction, temperatures: list[float]) -> Calibrated:
-    """Scores a prediction at temperatures, with what it was without them."""
+def calibrated(
+    labels: np.ndarray, prediction: Prediction, fits: Sequence[Temperature]
+) -> Calibrated:
+    """Scores a prediction at the temperatures of its runs, with what it was without them."""
+    temperatures = [fit.value for fit in fits]
     probabilities = prediction.probabilities(temperatures)
     found = {
         "temperature": temperatures,
+        "kept_at_1": [fit.kept or None for fit in fits],
         "ece": metrics.calibration_error(labels, probabilities),
         "ece_uncalibrated": metrics.calibration_error(labels, prediction.probabilities()),
         **metrics.score(labels, probabilities),

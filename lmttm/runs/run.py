@@ -43,7 +43,8 @@ class Run(Trained):
             split: train, val or test. For runs of several folds val pools what each says of the
                 volumes that it was validated on.
             calibrate: Whether a temperature is fitted on the validation split, stored, and the
-                split scored with it as well. The scores without it stay what they are.
+                split scored with it as well. The scores without it stay what they are. Where the
+                validation split has too little to fit one, it stays 1, with a warning.
             threshold: `youden` or `sensitivity=0.9`: a threshold for the second of two classes
                 that is chosen on the validation split, stored, and reported beside 0.5.
             progress: Whether progress bars are shown.
@@ -52,8 +53,8 @@ class Run(Trained):
             The scores.
 
         Raises:
-            InputError: The validation split has too little to calibrate on or to choose a
-                threshold, or is itself the split to be scored.
+            InputError: The validation split has too little to choose a threshold, or is itself
+                the split to be scored.
         """
         return score_split(self, split, calibrate=calibrate, threshold=threshold, progress=progress)
 

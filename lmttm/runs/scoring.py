@@ -1,11 +1,14 @@
 """Scores of a run: of a split of its data set, or of a set that it has never seen."""
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from lmttm.data.dataset import Dataset
 from lmttm.data.tables import ALL
 from lmttm.errors import InputError
 from lmttm.evaluation import calibration, metrics
+from lmttm.evaluation.calibration import Temperature
 from lmttm.evaluation.threshold import Threshold, check_rule, choose, rates
 from lmttm.runs import decisions, pages, results
 from lmttm.runs.external import predict_external
@@ -13,6 +16,8 @@ from lmttm.runs.folds import are_folds, predict_folds
 from lmttm.runs.predictor import Prediction, predict
 from lmttm.runs.trained import Trained
 from lmttm.storage import write_text
+
+log = logging.getLogger("lmttm")
 
 
 def score_split(
@@ -24,17 +29,18 @@ def score_split(
         dataset, prediction = predict_folds(run, split, progress=progress)
         return _written(run, dataset, split, prediction, run.folder / split)
     dataset = run.dataset((split, "val") if calibrate or threshold else (split,))
-    temperatures, cut = None, None
+    fits: list[Temperature] = []
+    cut = None
     if calibrate or threshold:
         val = dataset.splits["val"]
         seen = predict(run.members, val, run.user)
         if calibrate:
-            temperatures = [calibration.calibrate(logits, val.labels) for logits in seen.logits]
+            fits = [calibration.calibrate(logits, val.labels) for logits in seen.logits]
         if threshold:
             cut = choose(val.labels.numpy(), seen.probabilities(), threshold)
-        _store(run, temperatures, len(val), cut)
+        _store(run, fits, len(val), cut)
     prediction = predict(run.members, dataset.splits[split], run.user, progress=progress)
-    return _written(run, dataset, split, prediction, run.folder / split, temperatures, cut)
+    return _written(run, dataset, split, prediction, run.folder / split, fits, cut)
 
 
 def score_external(run: Trained, path: Path, *, progress: bool) -> results.Scores:
@@ -57,13 +63,12 @@ def _check_choices(run: Trained, split: str, calibrate: bool, threshold: str | N
         raise InputError("--calibrate and --threshold cannot be used with several folds")
 
 
-def _store(
-    run: Trained, temperatures: list[float] | None, volumes: int, cut: Threshold | None
-) -> None:
+def _store(run: Trained, fits: Sequence[Temperature], volumes: int, cut: Threshold | None) -> None:
     """Stores what was chosen on the validation split, once nothing can be refused any more."""
-    if temperatures:
-        for folder, member, value in zip(run.folders, run.members, temperatures, strict=True):
-            decisions.store_temperature(folder, member, value, volumes)
+    for number, fit in enumerate(fits):
+        if fit.kept:
+            log.warning("the temperature of %s stays 1: %s", run.names[number], fit.kept)
+        decisions.store_temperature(run.folders[number], run.members[number], fit, volumes)
     if cut:
         decisions.store_threshold(run.folder, run.members, cut)
 
@@ -74,7 +79,7 @@ def _written(
     split: str,
     prediction: Prediction,
     folder: Path,
-    temperatures: list[float] | None = None,
+    fits: Sequence[Temperature] = (),
     cut: Threshold | None = None,
 ) -> results.Scores:
     """Scores a prediction and writes metrics, predictions, pictures and the report."""
@@ -93,7 +98,7 @@ def _written(
         "epoch": first.epoch if alone else [m.epoch for m in run.members],
         "validation": first.validation if alone else [m.validation for m in run.members],
     }
-    calibrated = results.calibrated(labels, prediction, temperatures) if temperatures else None
+    calibrated = results.calibrated(labels, prediction, fits) if fits else None
     at_cut = cut.as_dict() | {split: rates(labels, probabilities, cut.value)} if cut else None
     scores = results.Scores(
         found,

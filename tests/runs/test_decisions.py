@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lmttm.errors import InputError
+from lmttm.evaluation.calibration import Temperature
 from lmttm.evaluation.threshold import Threshold
 from lmttm.model.build import build_model
 from lmttm.runs import decisions
@@ -23,12 +24,19 @@ def members(tiny):
 
 def test_a_temperature_is_kept_for_its_weights(tmp_path, members):
     """Guards against the temperature of an earlier training, used with the weights of a later."""
-    decisions.store_temperature(tmp_path / "new", members[0], 1.75, 98)
+    decisions.store_temperature(tmp_path / "new", members[0], Temperature(1.75), 98)
     assert decisions.stored_temperature(tmp_path / "new", members[0]) == 1.75
     with pytest.raises(InputError, match="was made for other weights"):
         decisions.stored_temperature(tmp_path / "new", members[1])
     with pytest.raises(InputError, match=r"there is no .*calibration.json; run predict.py"):
         decisions.stored_temperature(tmp_path, members[0])
+
+
+def test_a_temperature_that_could_not_be_fitted_says_so_again(tmp_path, members, caplog):
+    """Guards against probabilities that are called calibrated for all later scans."""
+    decisions.store_temperature(tmp_path / "run", members[0], Temperature(1.0, "too few"), 12)
+    assert decisions.stored_temperature(tmp_path / "run", members[0]) == 1
+    assert "the stored temperature of run is 1: too few" in caplog.text
 
 
 def test_a_threshold_is_kept_for_its_rule_and_its_weights(tmp_path, members):
@@ -50,7 +58,7 @@ def test_a_damaged_file_is_one_message(tmp_path, members, text):
 
 @pytest.mark.parametrize("value", [None, "2", 0.0, -1.0, [1.0]])
 def test_a_temperature_must_be_a_number(tmp_path, members, value):
-    decisions.store_temperature(tmp_path, members[0], 2.0, 98)
+    decisions.store_temperature(tmp_path, members[0], Temperature(2.0), 98)
     path = tmp_path / decisions.CALIBRATION
     path.write_text(json.dumps(json.loads(path.read_text()) | {"temperature": value}))
     with pytest.raises(InputError, match="has no temperature"):

@@ -30,9 +30,12 @@ def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, 
     dataset = load_dataset(members[0].config)
     labels = dataset.splits["val"].labels.numpy()
     found = {"dataset": dataset.name, "split": "val", **metrics.score(labels, np.eye(2)[labels])}
+    found |= {"runs": list(names)}
     found |= {"interval": metrics.intervals(labels, np.eye(2)[labels], 10)}
     calibrated = Calibrated(
-        {"temperature": [2.0], "ece": 0.1, "ece_uncalibrated": 0.2}, np.eye(2)[labels]
+        {"temperature": [2.0, 1.0][: len(names)], "ece": 0.1, "ece_uncalibrated": 0.2}
+        | {"kept_at_1": [None, "too few"][: len(names)]},
+        np.eye(2)[labels],
     )
     rates = {"sensitivity": 0.75, "specificity": None}
     threshold = {"rule": "youden", "value": 0.3, "val": rates}
@@ -52,7 +55,9 @@ def test_a_report_names_data_model_protocol_and_commands(monkeypatch, tmp_path, 
             "28^3",
             "val #",
             "--split val",
-            "(2.000) the calibration error is 0.100",
+            "2.000, fitted on the validation split, the calibration error is 0.100"
+            if len(names) == 1
+            else "The temperature of two stays 1: too few.",
             "threshold 0.300",
             "sensitivity 0.750",
             "flip_axes D H, shift 2",

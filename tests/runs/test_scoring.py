@@ -64,15 +64,22 @@ def test_what_is_chosen_on_a_split_is_not_scored_on_it(trained, option):
         lmttm.open_run(trained / "a").score("val", **option)
 
 
-def test_too_few_volumes_leave_the_results_alone(trained, monkeypatch):
+def test_a_temperature_that_cannot_be_fitted_stays_1(trained, monkeypatch, caplog):
+    """Guards against results that are refused, or made worse, by a validation split too small."""
     run = lmttm.open_run(trained / "b")
-    before = run.score("test").metrics
-    (trained / "b" / "calibration.json").unlink(missing_ok=True)
     monkeypatch.setattr(phantoms, "SPLITS", {"train": 24, "val": 12, "test": 20})
-    with pytest.raises(lmttm.InputError, match="needs 50 validation volumes"):
-        run.score("test", calibrate=True)
-    assert not (trained / "b" / "calibration.json").exists()
-    assert json.loads((trained / "b" / "test" / "metrics.json").read_text()) == before
+    before = run.score("test").metrics
+    scores = run.score("test", calibrate=True)
+    assert "the temperature of b stays 1: a fit needs 50 validation volumes" in caplog.text
+    assert scores.metrics == before
+    np.testing.assert_array_equal(scores.calibrated.probabilities, scores.probabilities)
+    folder = trained / "b" / "test"
+    found = json.loads((folder / "metrics-calibrated.json").read_text())
+    assert found["temperature"] == [1.0]
+    assert found["kept_at_1"][0].startswith("a fit needs")
+    assert found["ece"] == found["ece_uncalibrated"]
+    assert "temperature 1.000 (not fitted)\n" in scores.text(folder)
+    assert "The temperature of b stays 1: a fit needs" in (folder / "report.html").read_text()
 
 
 def test_nothing_is_stored_where_one_of_two_choices_is_refused(trained, plausible, monkeypatch):

@@ -148,7 +148,6 @@ def test_predict_prints_what_a_reader_needs(run_dir, arguments, capsys, monkeypa
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--calibrate"], "needs 50 validation volumes, 5 of each class, got 40"),
         (["--calibrate", "--split", "val"], "--calibrate chooses on the validation split"),
         (["--threshold", "youden", "--split", "val"], "--threshold chooses on the validation"),
         (["--threshold", "best"], "must be youden or such as sensitivity=0.9, got 'best'"),
