@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmttm.report.style import BLUE, GREEN, ORANGE, legible
+from lmttm.report.style import BLUE, GREEN, ORANGE, put_title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def curves(
     epochs = [record["epoch"] for record in history]
     kept = max(record["epoch"] for record in history if record["best"])
     figure = Figure(figsize=(12, 3.9), layout="constrained")
-    figure.suptitle(legible(title))
+    put_title(figure, title)
     panels = figure.subplots(1, 3)
     for panel, key, label, colour, style in _LINES:
         values = [np.nan if record[key] is None else record[key] for record in history]

@@ -8,7 +8,7 @@ import numpy as np
 
 from lmttm.evaluation.explanation import Explanation
 from lmttm.report.sentences import unit_names
-from lmttm.report.style import BLUE, RED, colour_of, dash_of, legible, short
+from lmttm.report.style import BLUE, RED, colour_of, dash_of, legible, put_title, short
 from lmttm.storage import whole_file
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def draw(
 
     num_steps = len(slabs)
     figure = Figure(figsize=(12, 8.6), layout="constrained")
-    figure.suptitle(legible(f"{title}\n{_answer(found, class_names)}"), fontsize=11)
+    put_title(figure, f"{title}\n{_answer(found, class_names)}", size=11)
     halves: Any = figure.subfigures(2, 1, height_ratios=(1.05, 1))
     above, below = halves
     shown = np.linspace(0, num_steps - 1, min(num_steps, 10)).round().astype(int)
@@ -155,10 +155,10 @@ def draw_tokens(volume: np.ndarray, found: Explanation[np.ndarray], title: str) 
     maps = found.token_attention.max(axis=1)
     columns = len(maps) // rows
     figure = Figure(figsize=(max(1.35 * columns + 1.6, 6), 1.5 * rows + 1.1), layout="constrained")
-    figure.suptitle(
-        f"{legible(title)}\n"
-        "attention of each read token; projection: the largest value along depth D",
-        fontsize=9,
+    put_title(
+        figure,
+        f"{title}\nattention of each read token; projection: the largest value along depth D",
+        size=9,
     )
     panels = figure.subplots(rows, columns, squeeze=False)
     shadow = volume.max(axis=0)[None]
@@ -192,7 +192,7 @@ def animate(
         step = max((n for n, (first, _) in enumerate(slabs) if first <= place), default=0)
         figure = Figure(figsize=(6.4, 3.4), dpi=80, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        figure.suptitle(legible(f"{title}\n{_answer(found, class_names)}"), fontsize=9)
+        put_title(figure, f"{title}\n{_answer(found, class_names)}", size=9)
         left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
         image = overlay(left, volume, found.attention, place)
         figure.colorbar(image, ax=left, shrink=0.8).ax.tick_params(labelsize=7)

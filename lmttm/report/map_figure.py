@@ -8,7 +8,7 @@ import numpy as np
 from lmttm.report.explain_page import HeatMap
 from lmttm.report.heatmap import overlay
 from lmttm.report.sheet import centre_of
-from lmttm.report.style import legible, slice_name
+from lmttm.report.style import put_title, slice_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,9 +30,7 @@ def draw_maps(volume: np.ndarray, maps: Sequence[HeatMap], title: str) -> "Figur
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 2.9 * len(maps) + 0.6), layout="constrained")
-    figure.suptitle(
-        f"{legible(title)}\nslices through the hottest place (no projection); D is depth"
-    )
+    put_title(figure, f"{title}\nslices through the hottest place (no projection); D is depth")
     rows = figure.subfigures(len(maps), 1, squeeze=False)
     for found, row in zip(maps, rows.flat, strict=True):
         row.suptitle(f"{found.title}; colours: {found.legend}", fontsize=9)

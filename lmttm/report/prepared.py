@@ -45,9 +45,12 @@ def draw(volumes: Mapping[str, NDArray[Any]]) -> "Figure":
             panel.set_xticks([])
             panel.set_yticks([])
         counts = np.bincount(volume.ravel(), minlength=256)
-        histogram.bar(np.arange(256), counts / volume.size, width=1.0, color=BLUE)
+        values = np.flatnonzero(counts)  # as dots: bars would begin at 0, where no logarithm does
+        histogram.plot(values, counts[values] / volume.size, "o", color=BLUE, markersize=3)
         histogram.set_yscale("log")
+        histogram.set_xlim(-5, 260)
+        histogram.set_ylim(0.5 / volume.size, 1.5)
         histogram.set_xlabel("grey value", fontsize=8)
-        histogram.set_ylabel("share of voxels", fontsize=8)
+        histogram.set_ylabel("share of voxels, logarithmic", fontsize=8)
         histogram.tick_params(labelsize=7)
     return figure

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmttm.report.style import BLUE, ORANGE, colour_of, dash_of, legible, short
+from lmttm.report.style import BLUE, ORANGE, colour_of, dash_of, legible, put_title, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def scores(
 
     many = len(class_names) > 4  # so many that legends do not fit into the panels
     figure = Figure(figsize=(15 if many else 11, 9.4 if many else 9.8), layout="constrained")
-    figure.suptitle(legible(title))
+    put_title(figure, title)
     panels = figure.subplots(2, 2)
     names = [legible(short(name)) for name in class_names]
     # Of two classes the curves of the second tell all, as in MedMNIST's AUC.

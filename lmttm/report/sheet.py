@@ -1,18 +1,15 @@
 """A sheet of volumes: which of them to show, and three orthogonal slices of each."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmttm.data.chosen import Arrays
-from lmttm.report.style import legible, short, slice_name
+from lmttm.report.style import legible, put_title, short, slice_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_LETTERS = 60  # of a title above one volume
 
 
 def most_wrong(labels: np.ndarray, probabilities: np.ndarray, number: int = 8) -> list[int]:
@@ -71,23 +68,13 @@ def contact_sheet(
     from matplotlib.figure import Figure
 
     if not indices:
-        title = textwrap.fill(title, _LETTERS)
-        figure = Figure(figsize=(6.4, 1 + 0.2 * title.count("\n")))
-        figure.text(
-            0.5,
-            0.5,
-            f"{legible(title)}\nall volumes are classified correctly",
-            ha="center",
-            va="center",
-        )
+        figure = Figure(figsize=(6.4, 1.4), layout="constrained")
+        put_title(figure, f"{title}\nall volumes are classified correctly", size=10)
         return figure
     across = 2 if len(indices) > 1 else 1
     down = -(-len(indices) // across)
     figure = Figure(figsize=(6.4 * across, 2.75 * down + 0.5), layout="constrained")
-    title = textwrap.fill(title, _LETTERS * across)
-    figure.suptitle(
-        f"{legible(title)}\nslices through the centre of mass (no projection); D is depth"
-    )
+    put_title(figure, f"{title}\nslices through the centre of mass (no projection); D is depth")
     sheets = figure.subfigures(down, across, squeeze=False)
     for index, sheet in zip(indices, sheets.flat, strict=False):
         panels = sheet.subplots(1, 3)

@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,9 +48,34 @@ def _escaped(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii")
 
 
+def folded(text: str, letters: int) -> str:
+    """A legible text on lines of so many letters; lines that it has stay apart."""
+    return legible("\n".join(textwrap.fill(line, letters) for line in text.split("\n")))
+
+
+def put_title(figure: "Figure", text: str, *, size: float = 12) -> None:
+    """Writes a title above a figure, folded to its width.
+
+    Args:
+        figure: The figure.
+        text: The title; each of its lines is folded by itself.
+        size: Of the letters, in points.
+    """
+    inches = 0.65 * size / 72  # a letter, on average
+    figure.suptitle(folded(text, int(figure.get_figwidth() / inches)), fontsize=size)
+
+
 def short(name: str) -> str:
     """A name that fits beside a picture."""
     return name if len(name) <= 24 else name[:22] + "..."
+
+
+def run_names(names: Sequence[str]) -> str:
+    """The runs of an ensemble, for a title: each of them where that is short."""
+    text = " + ".join(names)
+    if len(text) <= 60 or len(names) < 3:
+        return text
+    return f"{names[0]} + ... + {names[-1]} ({len(names)} runs)"
 
 
 def slice_name(axis: int, index: int, shape: Sequence[int]) -> str:

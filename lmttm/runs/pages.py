@@ -12,6 +12,7 @@ from lmttm.data.dataset import Dataset
 from lmttm.data.tables import ALL, split_in_words
 from lmttm.report import text
 from lmttm.report.report_page import report_page
+from lmttm.report.style import run_names
 from lmttm.runs.checkpoint import Checkpoint
 from lmttm.runs.folder import CONFIG, LOG
 from lmttm.runs.folds import are_folds
@@ -55,7 +56,7 @@ def report(
     """
     config, split = members[0].config, dataset.splits[scores.metrics["split"]]
     return report_page(
-        title=f"{' + '.join(names)}: {last_part(dataset.name)}, {split_in_words(split.name)}, "
+        title=f"{run_names(names)}: {last_part(dataset.name)}, {split_in_words(split.name)}, "
         f"{len(split)} volumes",
         facts=_facts(dataset, members, names),
         protocol=[*_protocol(scores.metrics, members), *_beside(scores)],

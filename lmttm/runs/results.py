@@ -24,7 +24,7 @@ from lmttm.report.map_figure import draw_maps
 from lmttm.report.nifti import heat_nifti
 from lmttm.report.score_figure import scores as draw_scores
 from lmttm.report.sentences import percent
-from lmttm.report.style import save, to_png
+from lmttm.report.style import run_names, save, to_png
 from lmttm.report.tensorboard import TensorBoard
 from lmttm.runs.predictor import Prediction
 from lmttm.storage import last_part, printable, write_bytes, write_text
@@ -185,9 +185,8 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
     _write_beside(folder, scores, named)
     wrong = sheet.most_wrong(labels, probabilities)
     names = scores.class_names
-    runs = "+".join(scores.metrics["runs"])
-    title = f"{runs}: {last_part(scores.metrics['dataset'])}, {split_in_words(split.name)}, "
-    title += f"{len(split)} volumes"
+    title = f"{run_names(scores.metrics['runs'])}: {last_part(scores.metrics['dataset'])}, "
+    title += f"{split_in_words(split.name)}, {len(split)} volumes"
     shown = f", first of {split.num_grey} channels" if split.num_grey > 1 else ""
     pictures = {
         "scores": draw_scores(

@@ -10,6 +10,7 @@ from lmttm.data.intensity import intensities_of
 from lmttm.data.preparation import geometry_of
 from lmttm.errors import InputError
 from lmttm.report import page
+from lmttm.report.style import run_names
 from lmttm.serving import sandbox, uploads
 from lmttm.serving.answer import Answering
 
@@ -158,7 +159,7 @@ def _page(answering: Answering, largest: int) -> str:
     run = answering.run
     return page.page(
         "serve.html",
-        title=f"Try {' + '.join(run.names)}",
+        title=f"Try {run_names(run.names)}",
         data={"volumes": [], "slabs": None, "largest": largest},
         start=page.asset("serve.js"),
         privacy=_PRIVACY,

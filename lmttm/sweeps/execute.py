@@ -126,7 +126,7 @@ def run_sweep(
         axes = list(trials[0].labels)
         table = to_markdown(rows, axes, splits, predictions_in(folder))
         write_text(folder / "results.md", table)
-        sweep_figure(folder / "results.png", rows, axes, f"{splits[-1]}_auc", title=folder.name)
+        sweep_figure(folder / "results.png", rows, axes, splits[-1], title=folder.name)
     return SweepResult(folder, rows, table, failures, stopped or int(bool(failures)))
 
 

@@ -1,5 +1,8 @@
 """What pictures share: short names, whole files, SVGs that a page can take in."""
 
+import io
+
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -41,6 +44,26 @@ def test_a_name_is_seen_as_it_is():
 def test_long_names_are_cut():
     assert style.short("x" * 24) == "x" * 24
     assert style.short("x" * 25) == "x" * 22 + "..."
+
+
+def test_the_runs_of_an_ensemble_are_named_while_that_is_short():
+    assert style.run_names(["s0"]) == "s0"
+    assert style.run_names(["s0", "s1", "s2"]) == "s0 + s1 + s2"
+    names = [f"vesselmnist3d_s{n}" for n in range(10)]
+    assert style.run_names(names) == "vesselmnist3d_s0 + ... + vesselmnist3d_s9 (10 runs)"
+    assert style.run_names(["x" * 50, "y" * 50]) == "x" * 50 + " + " + "y" * 50
+
+
+def test_a_title_is_folded_to_the_width_of_its_figure():
+    """Guards against the names of an ensemble that run over both edges of a picture."""
+    title = "+".join(f"run_of_fold_{n}" for n in range(20)) + ": AdrenalMNIST3D\nsecond line"
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    style.put_title(figure, title)
+    with Image.open(io.BytesIO(style.to_png(figure))) as image:
+        pixels = np.array(image.convert("L"))
+    assert pixels.min() == 0
+    assert min(edge.min() for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])) == 255
+    assert figure.get_suptitle().endswith("\nsecond line")
 
 
 def test_an_svg_takes_the_colour_of_its_page():
