@@ -5,7 +5,7 @@ commas between: `t1.nii.gz,t2.nii.gz`. A case of one scan is that scan.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
-from lmttm.config.volume import Intensity
+from lmttm.config.volume import Intensity, VolumeConfig
 from lmttm.data.alignment import cut_case
 from lmttm.data.intensity import intensities_of, to_bytes
 from lmttm.data.preparation import Geometry, Region, geometry_of
@@ -79,6 +79,57 @@ def find_cases(paths: tuple[Path, ...], channels: int) -> list[tuple[Path, ...]]
         if len(scans) > 1:
             raise InputError(f"{path} must be one scan of a case, got a folder of {len(scans)}")
     return [tuple(scan for scans in found for scan in scans)]
+
+
+_PLACE = {"centre": "centre_d, centre_h, centre_w", "extent": "extent"}  # columns by key of volume
+
+
+def place_faults(entry: Entry, volume: VolumeConfig) -> Iterator[str]:
+    """Why a place of a case's own contradicts a run, which takes all scans at one place."""
+    for key, columns in _PLACE.items():
+        of_run = getattr(volume, key)
+        if getattr(entry, key) is not None and of_run != "table":
+            yield entry.about(
+                f"{columns} must be empty, as the run takes all scans with volume.{key}="
+                f"{'null' if of_run is None else of_run}"
+            )
+
+
+def place_notes(entry: Entry | None, volume: VolumeConfig) -> tuple[str, ...]:
+    """What is worth a warning where a case has no place, as those of the training had.
+
+    Args:
+        entry: The case; None for a scan that no table can place.
+        volume: As the training settled it.
+    """
+    return tuple(
+        f"it has no {columns} of its own, as scans of the training had: its region is another"
+        for key, columns in _PLACE.items()
+        if getattr(volume, key) == "table" and (entry is None or getattr(entry, key) is None)
+    )
+
+
+def settled_places(entries: Sequence[Entry], volume: VolumeConfig, name: str) -> VolumeConfig:
+    """The section `volume` with `table` where a set's tables place its scans.
+
+    Args:
+        entries: All rows of the set.
+        volume: As it was configured.
+        name: What an error calls the set.
+
+    Raises:
+        InputError: Tables place scans and the configuration does so as well, or it leaves it to
+            tables that do not.
+    """
+    for key, columns in _PLACE.items():
+        placed, wanted = any(getattr(e, key) is not None for e in entries), getattr(volume, key)
+        if placed and wanted not in (None, "table"):
+            raise InputError(f"{name}: volume.{key} must be null beside {columns}, got {wanted}")
+        if wanted == "table" and not placed:
+            raise InputError(f"{name}: volume.{key}=table needs {columns} in the table")
+        if placed:
+            volume = volume.model_copy(update={key: "table"})
+    return volume
 
 
 def at_place(geometry: Geometry, entry: Entry) -> Geometry:

@@ -190,6 +190,13 @@ def _find_shared_patients(entries: Sequence[Entry], findings: Findings) -> None:
 def _find_unusual(
     entries: Sequence[Entry], cases: Sequence[Case | None], findings: Findings
 ) -> None:
+    for name in ("centre", "extent"):
+        without = [entry for entry in entries if getattr(entry, name) is None]
+        if 0 < len(without) < len(entries):
+            findings.unusual.append(
+                f"{len(without)} of {len(entries)} rows have no {name}, as the others have, such "
+                f"as {without[0].name} ({without[0].place}): their region is another"
+            )
     readable = [(e.names, case) for e, case in zip(entries, cases, strict=True) if case is not None]
     # Scans are compared with others of their own column.
     for column in zip(*(zip(names, case, strict=True) for names, case in readable), strict=True):

@@ -14,6 +14,7 @@ from lmttm.config.fields import is_own
 from lmttm.config.schema import Config
 from lmttm.config.volume import Intensity
 from lmttm.data.cache import Cache, Case, folder_of
+from lmttm.data.cases import place_faults, place_notes, settled_places
 from lmttm.data.checking import Findings, check, report
 from lmttm.data.content import Content, decide, percentile_window
 from lmttm.data.dataset import Dataset, Split, with_grey
@@ -75,10 +76,7 @@ def list_own(folder: Path, config: Config) -> Listed:
         raise InputError(f"{folder}: no scan is in the {missing[0]} split")
     if config.folds:
         entries = _refolded(entries, labels, groups, config, names)
-    volume = config.volume
-    for name in ("centre", "extent"):
-        if any(getattr(entry, name) is not None for entry in entries):
-            volume = volume.model_copy(update={name: "table"})
+    volume = settled_places(entries, config.volume, str(folder))
     return Listed(entries, labels, names, config.model_copy(update={"volume": volume}))
 
 
@@ -157,11 +155,17 @@ def load_external(folder: Path, config: Config, name: str, class_names: Sequence
 
     Raises:
         InputError: Tables or scans cannot be used, a label is no class of the run, or its cases
-            have another number of scans.
+            have another number of scans, or places of their own where the run took none.
     """
     entries = read_tables(folder)
     refuse_other_columns(folder, entries, config.model.in_channels)
     labels = labels_by(entries, class_names)
+    refuse([text for entry in entries for text in place_faults(entry, config.volume)])
+    if unplaced := [entry for entry in entries if place_notes(entry, config.volume)]:
+        log.warning(
+            "%d of %d cases have no place of their own, as scans of the training had, such as %s",
+            *(len(unplaced), len(entries), unplaced[0].name),
+        )
     cache = Cache(folder_of(config.cache))
     found = summaries_of(entries, geometry_of(config), cache)
     refuse([text for text in found if isinstance(text, str)])

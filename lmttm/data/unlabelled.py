@@ -12,7 +12,16 @@ from tqdm import tqdm
 
 from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
-from lmttm.data.cases import Given, at_place, find_cases, name_of, read_case, scans_of
+from lmttm.data.cases import (
+    Given,
+    at_place,
+    find_cases,
+    name_of,
+    place_faults,
+    place_notes,
+    read_case,
+    scans_of,
+)
 from lmttm.data.intensity import intensities_of
 from lmttm.data.preparation import geometry_of
 from lmttm.data.tables import Entry, read_rows, refuse, refuse_other_columns
@@ -22,7 +31,6 @@ from lmttm.storage import printable
 log = logging.getLogger("lmttm")
 
 _TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods")  # spreadsheets, to be refused by their name
-_PLACE = {"centre": "centre_d, centre_h, centre_w", "extent": "extent"}
 
 
 def is_table(given: Given) -> TypeGuard[str | Path]:
@@ -120,13 +128,8 @@ def _faults(entries: Sequence[Entry], config: Config, *, untrained: bool) -> Ite
         other = known.setdefault(scans, entry)
         if other is not entry:
             yield entry.about(f"{entry.title} is the case of {other.place} as well")
-        for key, columns in () if untrained else _PLACE.items():
-            of_run = getattr(config.volume, key)
-            if getattr(entry, key) is not None and of_run != "table":
-                yield entry.about(
-                    f"{columns} must be empty, as the run takes all scans with volume.{key}="
-                    f"{'null' if of_run is None else of_run}"
-                )
+        if not untrained:
+            yield from place_faults(entry, config.volume)
 
 
 def prepare_all(
@@ -149,7 +152,8 @@ def prepare_all(
     for case in tqdm(cases, "reading scans", unit="case", dynamic_ncols=True, disable=not shown):
         try:
             intensities = intensities_of(config, len(case.paths))
-            volumes[case] = read_case(case.paths, at_place(geometry, case), intensities)
+            volume, notes = read_case(case.paths, at_place(geometry, case), intensities)
+            volumes[case] = volume, (*notes, *place_notes(case, config.volume))
         except InputError as error:
             failures[case] = printable(case.about(error))
     return volumes, failures

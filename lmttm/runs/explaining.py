@@ -6,7 +6,7 @@ from shlex import quote
 
 import torch
 
-from lmttm.data.cases import Given, at_place, name_of, scans_of
+from lmttm.data.cases import Given, at_place, name_of, place_notes, scans_of
 from lmttm.data.dataset import Split
 from lmttm.data.intensity import intensities_of
 from lmttm.data.placement import Placement, prepared
@@ -78,7 +78,8 @@ def _explained(
     """
     geometry = at_place(geometry_of(run.config), case)
     scan = prepared(case.paths, geometry, intensities_of(run.config))
-    warnings = likeness_warnings(run, scan.volume, scan.notes)
+    notes = (*scan.notes, *place_notes(case, run.config.volume))
+    warnings = likeness_warnings(run, scan.volume, notes)
     refuse_unlike(run, case.title, warnings)
     shown = explainer(scan.volume, warnings)
     return _written(run, name, shown, f"--input {quote(given)}", place=scan.place)

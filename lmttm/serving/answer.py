@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lmttm.data.cases import place_notes
 from lmttm.data.dataset import Split
 from lmttm.data.placement import Placement, Prepared
 from lmttm.data.sources import is_local
@@ -69,7 +70,8 @@ class Answering:
             InputError: The weights are shipped ones, and the scan is unlike their training
                 volumes.
         """
-        warnings = likeness_warnings(self.run, scan.volume, scan.notes)
+        notes = (*scan.notes, *place_notes(None, self.run.config.volume))
+        warnings = likeness_warnings(self.run, scan.volume, notes)
         refuse_unlike(self.run, "this scan", warnings)
         return self(scan.volume, warnings, scan.place)
 

@@ -10,11 +10,14 @@ from lmttm.data.cases import (
     find_cases,
     load_volume,
     name_of,
+    place_notes,
     read_case,
     scans_of,
+    settled_places,
 )
 from lmttm.data.content import Content
 from lmttm.data.preparation import Geometry, Region
+from lmttm.data.tables import Entry
 from lmttm.errors import InputError
 from tests.scanned import write_nifti
 
@@ -96,3 +99,41 @@ def test_notes_say_which_scan_they_are_about(scans):
     volume, notes = read_case(scans[:2], Geometry((9, 9, 9)), [Intensity("masks")] * 2)
     assert volume.shape == (2, 9, 9, 9)
     assert [note.partition(":")[0] for note in notes] == ["path"] * 2 + ["path_2"] * 2
+
+
+def row(**place):
+    return Entry((), ("a.nii",), place="data.csv, line 2", **place)
+
+
+@pytest.mark.parametrize(
+    ("rows", "override", "expected"),
+    [
+        ([row(), row(extent=5.0)], "volume.region=pad", (None, "table")),
+        ([row(centre=(1.0, 2.0, 3.0))], "volume.extent=40", ("table", 40.0)),
+        ([row(extent=5.0)], "volume.extent=table", (None, "table")),
+        ([row()], "volume.centre=1,2,3", ([1.0, 2.0, 3.0], None)),
+        (
+            [row(), row(extent=5.0)],
+            "volume.extent=40",
+            r"volume\.extent must be null beside extent",
+        ),
+        ([row(centre=(1.0, 2.0, 3.0))], "volume.centre=1,2,3", r"null beside centre_d, .* got \[1"),
+        ([row(extent=5.0)], "volume.centre=table", r"centre=table needs centre_d, centre_h, "),
+        ([row()], "volume.extent=table", r"mine: volume\.extent=table needs extent in the table"),
+    ],
+)
+def test_the_table_or_the_configuration_places_scans(rows, override, expected):
+    """Guards against an extent of the configuration that a column of a few rows switches off."""
+    volume = config(override).volume
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=expected):
+            settled_places(rows, volume, "mine")
+    else:
+        settled = settled_places(rows, volume, "mine")
+        assert (settled.centre, settled.extent) == expected
+
+
+def test_a_scan_that_no_table_can_place_is_noted():
+    """Guards against an upload to a page that shows a whole scan to a model of regions."""
+    assert len(place_notes(None, config("volume.centre=table", "volume.extent=40").volume)) == 1
+    assert place_notes(None, config("volume.extent=40").volume) == ()

@@ -49,6 +49,17 @@ def test_a_patient_in_two_splits_is_a_leak():
     assert found.leaks == ["patient p has scans in train and test"]
 
 
+def test_rows_without_the_place_that_others_have_are_noted():
+    """Guards against an empty cell that makes the whole scan of what is a region in other rows."""
+    pairs = [*FULL, scan("x")]
+    entries = [replace(e, extent=None if e.name == "v" else 40.0) for e, _ in pairs]
+    found = check(entries, [0] * 4, ("a",), [case for _, case in pairs])
+    assert found.unusual == [
+        "1 of 4 rows have no extent, as the others have, such as v (line v): their region is "
+        "another"
+    ]
+
+
 def test_one_scan_with_two_labels_is_named_so():
     """Guards against a pair that is called one scan, without a word about what it teaches."""
     pairs = [scan("t"), scan("copy", digest="t"), scan("v", "val"), scan("s", "test", digest="v")]

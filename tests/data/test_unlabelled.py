@@ -173,6 +173,25 @@ def test_a_place_that_contradicts_the_run_is_refused(tmp_path, scans):
     assert "centre_d, centre_h, centre_w must be empty" in message
 
 
+def test_a_case_without_the_place_that_those_of_the_training_had_is_noted(tmp_path, scans):
+    """Guards against a whole scan for a model that saw regions of lesions only, without a word."""
+
+    def noted(cases, settings):
+        prepared, _ = prepare_all(cases, settings)
+        return [
+            [note.partition(" of its own")[0] for note in notes if "of its own" in note]
+            for _, notes in prepared.values()
+        ]
+
+    rows = ("path,centre_d,centre_h,centre_w,extent", "0.nii.gz,3,3,3,6", "1.nii.gz,3,3,3,")
+    centre, extent = "it has no centre_d, centre_h, centre_w", "it has no extent"
+    cases = listed(tmp_path, "\n".join([*rows, "2.nii.gz,,,,"]), PLACED)
+    assert noted(cases, PLACED) == [[], [extent], [centre, extent]]
+    cases, _ = list_cases([scans[0]], PLACED)
+    assert noted(cases, PLACED) == [[centre, extent]]
+    assert noted(cases, config("volume.extent=6")) == [[]]
+
+
 def test_labels_are_not_used_and_that_is_said(tmp_path, scans, caplog):
     listed(tmp_path, "path,label\n0.nii.gz,\n1.nii.gz,\n")
     assert caplog.text == ""

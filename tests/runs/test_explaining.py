@@ -1,5 +1,6 @@
 """Explanations of cases: what their files are called, and the cases of a table."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,14 @@ def test_each_case_of_a_table_is_explained(trained, table):
     assert f"python tools/explain.py {run.folder} --input {table}" in pages[0].read_text()
     alone = run.explain(table.parent / "two/p1/t1.npy").explanation.probabilities
     np.testing.assert_array_equal(third.explanation.probabilities, alone)
+
+
+def test_an_explanation_says_that_a_case_lacks_its_place(trained, table):
+    """Guards against a heat map of a whole scan for a model of regions, without a word."""
+    run = lmttm.open_run(trained / "a")
+    volume = run.config.volume.model_copy(update={"extent": "table"})
+    found = dataclasses.replace(run, volume=volume).explain(table.parent / "p2/t1.npy")
+    assert any("it has no extent of its own" in note for note in found.notes)
 
 
 def test_a_case_alone_is_explained_out_of_its_table(trained, table):

@@ -80,6 +80,19 @@ def test_a_run_that_stored_no_names_of_classes_scores_no_others(run, other, labe
     assert run.class_names[0] in str(caught.value)
 
 
+def test_places_that_contradict_the_run_are_refused_and_missing_ones_noted(run, other, caplog):
+    """Guards against scores of regions for a run of whole volumes, and the other way round."""
+    table = other / "data.csv"
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([f"{header},extent", f"{rows[0]},20", *rows[1:]]))
+    message = "line 2: extent must be empty, as the run takes all scans with volume.extent=null"
+    with pytest.raises(InputError, match=message):
+        predict_external(run, other)
+    placed = replace(run, volume=run.config.volume.model_copy(update={"extent": "table"}))
+    predict_external(placed, other)
+    assert "9 of 10 cases have no place of their own, as scans of the training had" in caplog.text
+
+
 def test_what_the_training_left_open_holds_for_an_external_set(run, other):
     """Guards against `--data other/ --window 0,90` that ignores the window."""
     darker = lmttm.open_run(run.folder, ["volume.window=0,0.4"])

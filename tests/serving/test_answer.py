@@ -49,6 +49,15 @@ def test_an_upload_unlike_the_training_volumes_is_refused(answering):
             answering.upload(unlike)
 
 
+def test_an_upload_to_a_run_of_regions_is_noted(answering):
+    """Guards against a whole scan answered by a model that was trained on places of a table."""
+    volume = answering.run.config.volume.model_copy(update={"centre": "table"})
+    regions = Answering(replace(answering.run, volume=volume, strict=False))
+    place = Placement(Grid((28, 28, 28), np.eye(4)), np.eye(4))
+    found = regions.upload(Prepared(answering.examples[0].volume, (), place))
+    assert found["warnings"][0].startswith("it has no centre_d, centre_h, centre_w of its own")
+
+
 def test_examples_are_volumes_of_every_class(answering):
     assert len(answering.examples) == 4
     names = {example.name.partition(": ")[2] for example in answering.examples}
