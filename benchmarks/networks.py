@@ -93,7 +93,7 @@ def _speed(
     seen = placed(split, config, device)
     calls: dict[tuple[str, str], Callable[[], object]] = {}
     rows: dict[str, Row] = {}
-    for name, build in networks(config).items():
+    for name, build in networks(config, Path(args.config).name).items():
         model = _built(build, config, device)
         rows[name] = {
             "network": name,
@@ -128,7 +128,7 @@ def _race(
     dataset = load_dataset(config)
     config = settle(config, dataset)
     trainers = {}
-    for name, build in networks(config).items():
+    for name, build in networks(config, Path(args.config).name).items():
         model = _built(build, config, device)
         check(config, dataset, model)
         trainers[name] = make_trainer(config, dataset.splits["train"], model)

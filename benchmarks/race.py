@@ -85,5 +85,5 @@ def draw(result: dict[str, Any]) -> "Figure":
     panel.set_xlabel("minutes of training and validation", fontsize=11)
     panel.set_ylabel("AUC on the validation split", fontsize=11)
     panel.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", fontsize=10, ncols=4)
+    figure.legend(loc="outside lower center", fontsize=9, ncols=3)
     return figure

@@ -45,11 +45,12 @@ class Network(OneStep):
         return logits
 
 
-def networks(config: Config) -> dict[str, Callable[[], Classifier]]:
+def networks(config: Config, source: str) -> dict[str, Callable[[], Classifier]]:
     """What builds each network for the volumes and classes of a configuration.
 
     Args:
         config: Of a machine; `distance` is decided.
+        source: The name of its file, after which its machines are called.
 
     Returns:
         By name; MONAI's only where it is installed.
@@ -57,9 +58,9 @@ def networks(config: Config) -> dict[str, Callable[[], Classifier]]:
     model = config.model
     kept = {name: getattr(model, name) for name in ("in_channels", "out_class_num")}
     models = {
-        "LMTTM": model,
+        f"LMTTM of {source}": model,
         "LMTTM of base.json": load_config("base.json").model.model_copy(update=kept),
-        "TTM": model.model_copy(update={"model": "ttm"}),
+        f"TTM of {source}": model.model_copy(update={"model": "ttm"}),
         "r3d_18 (torchvision)": model.model_copy(update={"model": "resnet3d"}),
     }
     found: dict[str, Callable[[], Classifier]] = {

@@ -41,12 +41,13 @@ def few(monkeypatch):
 
     of_all = rivals.networks
 
-    def networks(config):
+    def networks(config, source):
         channels = config.model.in_channels + (config.distance == "on")
         small = rivals.Network(
             Small(channels, config.model.out_class_num), (channels, *config.shape)
         )
-        return {"LMTTM": of_all(config)["LMTTM"], "small": lambda: small}
+        ours = f"LMTTM of {source}"
+        return {ours: of_all(config, source)[ours], "small": lambda: small}
 
     monkeypatch.setattr(rivals, "networks", networks)
 
@@ -57,7 +58,7 @@ def test_speed_is_measured_in_turn_and_told_in_one_table(few, tmp_path, capsys):
     out = ["--repeats", "1", "--out", str(tmp_path)]
     assert networks.main(["adrenalmnist3d.json", *TINY, *out]) == 0
     rows = json.loads((tmp_path / "networks.json").read_text())["rows"]
-    assert [row["network"] for row in rows] == ["LMTTM", "small"]
+    assert [row["network"] for row in rows] == ["LMTTM of adrenalmnist3d.json", "small"]
     parameters, gflop = cost(load_config("adrenalmnist3d.json", TINY))
     assert rows[0]["parameters"] == parameters
     assert rows[0]["gflop"] == pytest.approx(gflop, abs=0.001)
@@ -65,7 +66,7 @@ def test_speed_is_measured_in_turn_and_told_in_one_table(few, tmp_path, capsys):
     assert rows[1]["parameters"] == 4 * (2 * 27 + 1) + 2 * (4 + 1)
     for row in rows:
         assert min(row[mode]["volumes_per_second"] for mode in ("training", "inference")) > 0
-    assert "| LMTTM | 0.0" in capsys.readouterr().out
+    assert "| LMTTM of adrenalmnist3d.json | 0.0" in capsys.readouterr().out
 
 
 def test_the_race_ends_at_the_score_the_time_or_the_last_epoch(few, tmp_path, monkeypatch, capsys):
@@ -80,11 +81,11 @@ def test_the_race_ends_at_the_score_the_time_or_the_last_epoch(few, tmp_path, mo
     arguments = ["demo.json", *TINY, *data, "--until", "0.9", "--out", str(tmp_path)]
     assert networks.main(arguments) == 0
     found = json.loads((tmp_path / "race.json").read_text())["networks"]
-    assert [point["val_auc"] for point in found["LMTTM"]] == [0.6, 0.9]
+    assert [point["val_auc"] for point in found["LMTTM of demo.json"]] == [0.6, 0.9]
     assert [point["epoch"] for point in found["small"]] == [1, 2, 3]
     assert next(scores, None) is None
     table = capsys.readouterr().out
-    assert "| LMTTM | 0.0 | 2 | 0.900 |" in table
+    assert "| LMTTM of demo.json | 0.0 | 2 | 0.900 |" in table
     assert "| small | not within 0.0 | 3 | 0.700 |" in table
     assert (tmp_path / "race.png").read_bytes().startswith(b"\x89PNG")
     scores = iter((0.6, 0.5))
@@ -115,8 +116,10 @@ def test_the_shipped_networks_take_the_same_volumes():
     from rivals import networks
 
     config = load_config("adrenalmnist3d.json", [*TINY, "model.out_class_num=3"])
-    built = networks(config)
-    assert list(built)[:4] == ["LMTTM", "LMTTM of base.json", "TTM", "r3d_18 (torchvision)"]
+    built = networks(config, "mine.json")
+    assert list(built)[:4] == [
+        *("LMTTM of mine.json", "LMTTM of base.json", "TTM of mine.json", "r3d_18 (torchvision)"),
+    ]
     for build in list(built.values())[:4]:
         model = build()
         assert model.input_shape == (2, 28, 28, 28)
@@ -130,7 +133,7 @@ def test_monai_gives_three_networks():
     from rivals import networks
 
     config = load_config("adrenalmnist3d.json", [*TINY, "model.out_class_num=3"])
-    built = {name: build() for name, build in networks(config).items() if "MONAI" in name}
+    built = {name: build() for name, build in networks(config, "").items() if "MONAI" in name}
     assert list(built) == ["ResNet-18 (MONAI)", "DenseNet-121 (MONAI)", "ViT (MONAI)"]
     for model in built.values():
         logits = model(torch.rand(2, 2, 28, 28, 28))
@@ -148,7 +151,7 @@ def test_without_monai_its_networks_are_left_out(monkeypatch):
     import rivals
 
     monkeypatch.setattr(rivals, "has_monai", lambda: False)
-    assert len(rivals.networks(load_config("adrenalmnist3d.json"))) == 4
+    assert len(rivals.networks(load_config("adrenalmnist3d.json"), "")) == 4
 
 
 def test_what_cannot_be_reached_is_refused(tmp_path, capsys):
