@@ -68,13 +68,16 @@ class ExplainedVolume:
     notes: Sequence[str] = ()
 
 
-def explain_page(explained: ExplainedVolume, *, title: str, commands: Sequence[str]) -> str:
+def explain_page(
+    explained: ExplainedVolume, *, title: str, commands: Sequence[str], notices: Sequence[str] = ()
+) -> str:
     """Builds the whole page.
 
     Args:
         explained: The volume and its explanation.
         title: The run, the volume and its label where it is known.
         commands: What repeats the explanation.
+        notices: What a reader must know first, as sentences.
 
     Returns:
         HTML that needs nothing else.
@@ -82,6 +85,7 @@ def explain_page(explained: ExplainedVolume, *, title: str, commands: Sequence[s
     return page.page(
         "explain.html",
         title=title,
+        notices=notices,
         data=viewer_data(explained),
         commands=commands,
         **_values(explained),

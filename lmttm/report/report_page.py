@@ -41,6 +41,7 @@ def report_page(
     commands: Sequence[str],
     size: int | Sequence[int],
     score_figure: "Figure",
+    notices: Sequence[str] = (),
 ) -> str:
     """Builds the report.
 
@@ -59,6 +60,7 @@ def report_page(
         commands: What repeats the run.
         size: Voxels along an edge of the volumes, or of each axis.
         score_figure: The picture of the scores.
+        notices: What a reader must know first, as sentences.
 
     Returns:
         HTML that needs nothing else.
@@ -72,6 +74,7 @@ def report_page(
     return page.page(
         "report.html",
         title=title,
+        notices=notices,
         data={"volumes": shown.packed, "slabs": None},
         facts=facts,
         protocol=protocol,

@@ -1,6 +1,7 @@
 """What goes with a model that is taken away: its pre-processing written down, and a model card."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,10 @@ _CHOICE = {
 
 
 def model_card(
-    checkpoint: Checkpoint, class_names: tuple[str, ...], scores: dict[str, Any] | None
+    checkpoint: Checkpoint,
+    class_names: tuple[str, ...],
+    scores: dict[str, Any] | None,
+    notices: Sequence[str] = (),
 ) -> str:
     """A model card in Markdown.
 
@@ -68,6 +72,7 @@ def model_card(
         checkpoint: The best checkpoint of the run.
         class_names: The names of the classes.
         scores: What predict.py wrote for the test split; None where it was not scored.
+        notices: What a reader must know first, as sentences.
 
     Returns:
         The text.
@@ -81,6 +86,7 @@ def model_card(
         "",
         "**Research software. Not a medical device, not for clinical use.**",
         "",
+        *(f"**Note: {text}.**\n" for text in notices),
         "| | |",
         "|---|---|",
         f"| model | {config.model.in_words}, {parameters:,} parameters |",
@@ -184,11 +190,12 @@ def write_documents(
     checkpoint: Checkpoint,
     class_names: tuple[str, ...],
     scores: dict[str, Any] | None,
+    notices: Sequence[str] = (),
 ) -> None:
     """Writes preprocessing.json and model_card.md beside the exported model."""
     steps = json.dumps(preprocessing(checkpoint, class_names), indent=2) + "\n"
     write_text(folder / "preprocessing.json", steps)
-    write_text(folder / "model_card.md", model_card(checkpoint, class_names, scores))
+    write_text(folder / "model_card.md", model_card(checkpoint, class_names, scores, notices))
 
 
 def _number(value: float | None) -> str:

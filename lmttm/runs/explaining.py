@@ -97,7 +97,8 @@ def _written(
     # Shipped weights are named; the folder of their results is no run.
     subject = run.folder if (run.folder / CONFIG).is_file() else run.names[0]
     command = f"python tools/explain.py {quote(printable(subject))} {chosen}"
-    return results.write_explanation(run.folder / "explain", name, shown, label, place, command)
+    where = run.folder / "explain"
+    return results.write_explanation(where, name, shown, label, place, command, run.notices)
 
 
 def _called(path: Path) -> str:

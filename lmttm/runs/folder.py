@@ -232,19 +232,19 @@ def is_over(config: Config, history: list[dict[str, Any]]) -> bool:
     return len(history) >= train.epoch or 0 < train.stop_auc <= best
 
 
-def warn_unfinished(folder: Path) -> None:
-    """Warns where a run has not all its epochs: it was stopped, or is being trained right now."""
+def unfinished(folder: Path) -> str:
+    """How far a run is that has not all its epochs: it was stopped, or is being trained right now.
+
+    Returns:
+        Such as `1 of 3 epochs`; empty where the training has ended, or the folder does not say.
+    """
     try:
         config = stored_config(folder)
         history = [json.loads(line) for line in (folder / LOG).read_text("utf-8").splitlines()]
         over = is_over(config, history)
     except (InputError, OSError, ValueError, LookupError, TypeError):  # no log, or no valid one
-        return
-    if not over:
-        log.warning(
-            "the training of %s has not ended: these are its weights after %d of %d epochs",
-            *(folder.name, len(history), config.train.epoch),
-        )
+        return ""
+    return "" if over else f"{len(history)} of {config.train.epoch} epochs"
 
 
 def best_of(config: Config, history: list[dict[str, Any]]) -> dict[str, Any]:

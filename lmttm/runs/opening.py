@@ -1,5 +1,6 @@
 """Opens a trained run: by its folder, its configuration, or the name of shipped weights."""
 
+import logging
 from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -13,10 +14,12 @@ from lmttm.errors import InputError
 from lmttm.runs import checkpoint, pretrained
 from lmttm.runs.agreement import agreed
 from lmttm.runs.checkpoint import BEST, Checkpoint
-from lmttm.runs.folder import CONFIG, warn_unfinished
+from lmttm.runs.folder import CONFIG, unfinished
 from lmttm.runs.folds import are_folds
 from lmttm.runs.predictor import FROM_USER
 from lmttm.runs.run import Run
+
+log = logging.getLogger("lmttm")
 
 
 def open_run(
@@ -40,6 +43,7 @@ def open_run(
             contradicts it, or the runs of an ensemble are about different data.
     """
     models = pretrained.shipped()
+    left: dict[str, str] = {}
     if str(target) in models:
         folder = models[str(target)]
         user = load_config(folder / CONFIG, list(overrides))
@@ -49,13 +53,22 @@ def open_run(
         names = names or [user.train.name]
         folders = [Path(user.output_dir) / name for name in names]
         members = [checkpoint.load(folder / BEST) for folder in folders]
-        for folder in folders:
-            warn_unfinished(folder)
+        left = {folder.name: unfinished(folder) for folder in folders}
     for member in members:
         _refuse_contradictions(user, member.config, overrides)
     _refuse_mismatch(members, names)
     volume = agreed(members[0], user, overridden_keys(list(overrides)))
-    return Run(tuple(members), tuple(names), user, volume, strict=str(target) in models)
+    run = Run(
+        tuple(members),
+        tuple(names),
+        user,
+        volume,
+        strict=str(target) in models,
+        unfinished={name: text for name, text in left.items() if text},
+    )
+    for sentence in run.notices:
+        log.warning("%s", sentence)
+    return run
 
 
 def from_pretrained(name: str, overrides: Sequence[str] = ()) -> Run:

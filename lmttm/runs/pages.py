@@ -39,6 +39,7 @@ def report(
     names: Sequence[str],
     output_dir: Path,
     score_figure: "Figure",
+    notices: Sequence[str] = (),
 ) -> str:
     """Builds report.html.
 
@@ -50,6 +51,7 @@ def report(
         output_dir: The folder that their runs lie in now; one that does not lie there is a
             shipped model.
         score_figure: The picture of the scores, which `results.write_scores` has drawn.
+        notices: What a reader must know first, as sentences.
 
     Returns:
         HTML.
@@ -73,6 +75,7 @@ def report(
         commands=_commands(output_dir, names, scores.metrics),
         size=config.size,
         score_figure=score_figure,
+        notices=notices,
     )
 
 

@@ -270,6 +270,7 @@ def write_explanation(
     label: int | None,
     place: Placement | None,
     command: str,
+    notices: Sequence[str] = (),
 ) -> Explained:
     """Writes a page, pictures and, for a scan, its heat maps as NIfTI.
 
@@ -283,6 +284,7 @@ def write_explanation(
         label: The true class, where it is known.
         place: Where the volume lies in the scan that it was made of; None for one of a split.
         command: What repeats the explanation.
+        notices: What a reader of the page must know first, as sentences.
 
     Returns:
         The explanation with its title and files.
@@ -294,7 +296,7 @@ def write_explanation(
     title = f"{name}: {truth}predicted {names[answer]} ({percent(found.probabilities[answer])})"
     above = f"{folder.parent.name}: {name}, {truth}".rstrip(", ")
     files = [folder / f"{name}.html", folder / f"{name}.png"]
-    write_text(files[0], explain_page(explained, title=above, commands=[command]))
+    write_text(files[0], explain_page(explained, title=above, commands=[command], notices=notices))
     if isinstance(found, Saliency):
         save(files[1], draw_maps(explained.grey[0], explained.maps, above))
     else:

@@ -173,7 +173,7 @@ class Run(Trained):
         folder.mkdir(parents=True, exist_ok=True)
         volumes = prepare(images[chosen], self.config)
         difference = export.write_onnx(folder / "model.onnx", member.build(), volumes)
-        card.write_documents(folder, member, self.class_names, self.test_scores)
+        card.write_documents(folder, member, self.class_names, self.test_scores, self.notices)
         return results.Exported(folder, difference, len(chosen))
 
     def save_weights(self, folder: str | Path) -> None:
@@ -181,6 +181,11 @@ class Run(Trained):
 
         Args:
             folder: The folder to make, such as `weights/adrenalmnist3d_28`.
+
+        Raises:
+            InputError: There are several runs, or the training has not ended.
         """
         member = self.only_member("saved")
+        for sentence in self.notices:
+            raise InputError(f"only a finished run can be saved, but {sentence}")
         pretrained.save(as_path(folder), member, self.class_names, self.test_scores)

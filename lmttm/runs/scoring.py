@@ -97,6 +97,7 @@ def _written(
         "seed": first.config.seed if alone else [m.config.seed for m in run.members],
         "epoch": first.epoch if alone else [m.epoch for m in run.members],
         "validation": first.validation if alone else [m.validation for m in run.members],
+        "unfinished": dict(run.unfinished),
     }
     calibrated = results.calibrated(labels, prediction, fits) if fits else None
     at_cut = cut.as_dict() | {split: rates(labels, probabilities, cut.value)} if cut else None
@@ -110,6 +111,6 @@ def _written(
     )
     figure = results.write_scores(folder, scores, chosen)
     place = Path(run.user.output_dir)
-    page = pages.report(scores, dataset, run.members, run.names, place, figure)
+    page = pages.report(scores, dataset, run.members, run.names, place, figure, run.notices)
     write_text(folder / "report.html", page)
     return scores

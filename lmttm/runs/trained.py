@@ -2,8 +2,8 @@
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class Trained:
             training.
         strict: Whether a scan unlike the training volumes is refused, not only warned about: so
             for shipped weights, whose users have not seen what they were trained on.
+        unfinished: By the name of each run whose training has not ended how far it is, such as
+            `1 of 3 epochs`.
     """
 
     members: tuple[Checkpoint, ...]
@@ -39,6 +41,15 @@ class Trained:
     user: Config
     volume: VolumeConfig | None = None
     strict: bool = False
+    unfinished: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def notices(self) -> list[str]:
+        """What whoever reads results of the run must know first, as sentences."""
+        return [
+            f"the training of {name} has not ended: these are its weights after {text}"
+            for name, text in self.unfinished.items()
+        ]
 
     @property
     def folder(self) -> Path:

@@ -7,7 +7,7 @@ import pytest
 
 from lmttm.report.report_page import report_page
 from tests.browser import opened, pixels
-from tests.report.made import report_values
+from tests.report.made import HOSTILE, report_values
 
 
 @pytest.mark.parametrize(("num_classes", "dataset"), [(2, "AdrenalMNIST3D"), (11, "my/folder")])
@@ -42,6 +42,15 @@ def test_published_scores_are_those_of_the_size(split, size, method, compared):
     assert method in html
     assert ("LMTTM (paper)" in html) == (method == "LMTTM (paper)")
     assert ("cannot be compared" in html) != compared
+
+
+def test_what_a_reader_must_know_first_stands_in_the_head():
+    notices = {"notices": [f"the training of {HOSTILE} has not ended"]}
+    head, _, rest = report_page(**report_values() | notices).partition("<main>")
+    assert "has not ended" in head
+    assert "has not ended" not in rest
+    assert HOSTILE not in head
+    assert "<strong>Note:</strong>" not in report_page(**report_values())
 
 
 def test_an_undefined_score_is_named_so():

@@ -37,6 +37,15 @@ def test_unscored_and_attributed():
     assert "Scientific Data 10:41" in text
     assert "CC BY 4.0" in text
     assert "model-index" not in text
+    assert "**Note:" not in text
+
+
+def test_what_a_reader_must_know_first_stands_first():
+    """Guards against an exported model whose card does not say that its training has not ended."""
+    text = model_card(checkpoint(), CLASS_NAMES, None, ["the training has not ended"])
+    before, note, _ = text.partition("**Note: the training has not ended.**\n\n")
+    assert note
+    assert "\n\n| |" not in before
 
 
 def test_preprocessing_names_the_channels():

@@ -68,9 +68,11 @@ def test_a_run_that_has_not_ended_is_noted(trained, tmp_path, caplog, log, stop_
     (folder / "log.jsonl").unlink()
     if log is not None:
         (folder / "log.jsonl").write_text(log)
-    open_run(folder)
+    run = open_run(folder)
     assert warned in caplog.text
     assert bool(caplog.text) == bool(warned)
+    assert run.unfinished == ({"m": "1 of 3 epochs"} if warned else {})
+    assert run.notices == [f"the training of {warned}"] * bool(warned)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Scores of a split: the files, calibration, thresholds."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -55,6 +56,28 @@ def test_a_calibrated_score_stands_beside_the_other(trained, plausible):
     assert found["ece_uncalibrated"] == plain.metrics["ece"]
     run.score("test")
     assert not (folder / "metrics-calibrated.json").exists()  # or it might be of other weights
+
+
+def test_scores_of_a_training_that_has_not_ended_say_so(trained, tmp_path):
+    """Guards against a report that looks like that of a finished run, as the terminal is gone."""
+    assert lmttm.open_run(trained / "a").score("test").metrics["unfinished"] == {}
+    assert "has not ended" not in (trained / "a" / "test" / "report.html").read_text()
+    folder = shutil.copytree(trained / "a", tmp_path / "half")
+    config = json.loads((folder / "config.json").read_text())
+    config["train"] |= {"epoch": 3, "name": "half"}
+    (folder / "config.json").write_text(json.dumps(config))
+    run = lmttm.open_run(folder)
+    run.score("test")
+    scores = json.loads((folder / "test" / "metrics.json").read_text())
+    assert scores["unfinished"] == {"half": "1 of 3 epochs"}
+    told = "the training of half has not ended: these are its weights after 1 of 3 epochs"
+    head, _, _ = (folder / "test" / "report.html").read_text().partition("<main>")
+    assert told in head
+    head, _, _ = run.explain(index=0).files[0].read_text().partition("<main>")
+    assert told in head
+    with pytest.raises(lmttm.InputError, match=f"only a finished run can be saved, but {told}"):
+        run.save_weights(tmp_path / "weights")
+    assert not (tmp_path / "weights").exists()
 
 
 @pytest.mark.parametrize("option", [{"calibrate": True}, {"threshold": "youden"}])
