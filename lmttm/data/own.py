@@ -12,7 +12,7 @@ import torch
 
 from lmttm.config.fields import is_own
 from lmttm.config.schema import Config
-from lmttm.config.volume import Intensity
+from lmttm.config.volume import Intensity, VolumeConfig
 from lmttm.data.cache import Cache, Case, folder_of
 from lmttm.data.cases import place_faults, place_notes, settled_places
 from lmttm.data.checking import Findings, check, report
@@ -194,6 +194,7 @@ def seen_before(folder: Path, config: Config) -> list[str]:
     if not is_own(config.dataset_name):
         return []
     cache = Cache(folder_of(config.cache))
+    config = config.model_copy(update={"volume": VolumeConfig()})  # the rows matter, not the places
     try:
         used = [e for e in list_own(Path(config.dataset_name), config).entries if e.split != "test"]
     except InputError:  # it is no set of tables, or has gone

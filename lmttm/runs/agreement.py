@@ -1,6 +1,7 @@
 """Where what a user says of scans must agree with what a run was trained on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lmttm.config.keys import differences
@@ -45,6 +46,13 @@ def agreed(member: Checkpoint, user: Config, keys: Sequence[str]) -> VolumeConfi
     values = {key: changed[key] for key in given if key in _VALUES}
     channels = [_agreed_channel(*pair, values, member.knows_volume, number) for pair in pairs]
     return trained.model_copy(update=places).with_channels(channels)
+
+
+def with_volume(member: Checkpoint, volume: VolumeConfig | None) -> Checkpoint:
+    """A run with another section `volume`; as it is for None."""
+    if volume is None:
+        return member
+    return replace(member, config=member.config.model_copy(update={"volume": volume}))
 
 
 def _agreed_channel(

@@ -32,7 +32,6 @@ def predict_external(
     datasets, logits = [], []
     for member in run.members:
         config = with_user(member.config, run.user)
-        config = config.model_copy(update={"volume": run.volume or config.volume})
         dataset = load_external(folder, config, ALL, run.class_names)
         datasets.append(dataset)
         found = predict([member], dataset.splits[ALL], run.user, progress=progress)

@@ -72,11 +72,11 @@ def answer_inputs(
 def _predict_as_trained(
     run: Trained, volumes: dict[Entry, NDArray[np.uint8]], progress: bool
 ) -> Prediction:
-    """Each member gets the scans as its own training prepared them."""
+    """Each member gets the scans as they are prepared for it."""
     logits: list[torch.Tensor] = []
     for member in run.members:
         shown = list(volumes.values())
-        if run.volume is None and member.config.volume != run.config.volume:
+        if member.config.volume != run.config.volume:
             others = prepare_all(list(volumes), member.config, progress=progress)[0]
             shown = [others[case][0] for case in volumes]
         images = torch.from_numpy(np.stack(shown))

@@ -12,7 +12,7 @@ from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
 from lmttm.errors import InputError
 from lmttm.runs import checkpoint, pretrained
-from lmttm.runs.agreement import agreed
+from lmttm.runs.agreement import agreed, with_volume
 from lmttm.runs.checkpoint import BEST, Checkpoint
 from lmttm.runs.folder import CONFIG, unfinished
 from lmttm.runs.folds import are_folds
@@ -57,12 +57,12 @@ def open_run(
     for member in members:
         _refuse_contradictions(user, member.config, overrides)
     _refuse_mismatch(members, names)
-    volume = agreed(members[0], user, overridden_keys(list(overrides)))
+    keys = overridden_keys(list(overrides))
+    placed = [with_volume(member, agreed(member, user, keys)) for member in members]
     run = Run(
-        tuple(members),
+        tuple(placed),
         tuple(names),
         user,
-        volume,
         strict=str(target) in models,
         unfinished={name: text for name, text in left.items() if text},
     )

@@ -9,7 +9,6 @@ from typing import Any
 
 from lmttm.config.paths import as_path
 from lmttm.config.schema import Config
-from lmttm.config.volume import VolumeConfig
 from lmttm.data.dataset import Dataset
 from lmttm.data.sources import class_names_of, load_dataset
 from lmttm.data.tables import SPLITS
@@ -25,11 +24,10 @@ class Trained:
     """The checkpoints of a run, or of an ensemble of runs.
 
     Attributes:
-        members: The best checkpoint of each run.
+        members: The best checkpoint of each run. Its section `volume` says how scans are prepared
+            for it, with what the user gave where its training left something open.
         names: Their names.
         user: The configuration that says where and how to compute now.
-        volume: How scans are prepared, where the training left something open; None for as in
-            training.
         strict: Whether a scan unlike the training volumes is refused, not only warned about: so
             for shipped weights, whose users have not seen what they were trained on.
         unfinished: By the name of each run whose training has not ended how far it is, such as
@@ -39,7 +37,6 @@ class Trained:
     members: tuple[Checkpoint, ...]
     names: tuple[str, ...]
     user: Config
-    volume: VolumeConfig | None = None
     strict: bool = False
     unfinished: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,8 +65,7 @@ class Trained:
     @property
     def config(self) -> Config:
         """What the (first) run was trained with, and where and how to compute now."""
-        config = with_user(self.members[0].config, self.user)
-        return config.model_copy(update={"volume": self.volume or config.volume})
+        return with_user(self.members[0].config, self.user)
 
     @property
     def class_names(self) -> tuple[str, ...]:

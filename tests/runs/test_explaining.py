@@ -9,6 +9,7 @@ import pytest
 
 import lmttm
 from lmttm.data import phantoms
+from lmttm.runs.agreement import with_volume
 from lmttm.runs.explaining import _called
 
 
@@ -61,7 +62,8 @@ def test_an_explanation_says_that_a_case_lacks_its_place(trained, table):
     """Guards against a heat map of a whole scan for a model of regions, without a word."""
     run = lmttm.open_run(trained / "a")
     volume = run.config.volume.model_copy(update={"extent": "table"})
-    found = dataclasses.replace(run, volume=volume).explain(table.parent / "p2/t1.npy")
+    placed = dataclasses.replace(run, members=(with_volume(run.members[0], volume),))
+    found = placed.explain(table.parent / "p2/t1.npy")
     assert any("it has no extent of its own" in note for note in found.notes)
 
 

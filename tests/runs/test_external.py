@@ -10,6 +10,7 @@ import predict
 from lmttm.data import phantoms
 from lmttm.data.own import seen_before
 from lmttm.errors import InputError
+from lmttm.runs.agreement import with_volume
 from lmttm.runs.external import predict_external
 from tests.conftest import TINY
 
@@ -88,7 +89,8 @@ def test_places_that_contradict_the_run_are_refused_and_missing_ones_noted(run, 
     message = "line 2: extent must be empty, as the run takes all scans with volume.extent=null"
     with pytest.raises(InputError, match=message):
         predict_external(run, other)
-    placed = replace(run, volume=run.config.volume.model_copy(update={"extent": "table"}))
+    volume = run.config.volume.model_copy(update={"extent": "table"})
+    placed = replace(run, members=(with_volume(run.members[0], volume),))
     predict_external(placed, other)
     assert "9 of 10 cases have no place of their own, as scans of the training had" in caplog.text
 
@@ -128,5 +130,8 @@ def test_scans_of_the_training_are_no_external_validation(tmp_path, caplog):
     predict_external(run, other)
     assert "2 of 3 scans were in the training or validation of demo, such as x14.npy" in caplog.text
     assert seen_before(other, run.config) == ["x14.npy", "x3.npy"]
+    placed = run.config.volume.model_copy(update={"extent": "table"})  # which its table is not
+    moved = run.config.model_copy(update={"volume": placed})
+    assert seen_before(other, moved) == ["x14.npy", "x3.npy"]
     (tmp_path / "data.csv").unlink()
     assert seen_before(other, run.config) == []

@@ -5,11 +5,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lmttm
+from lmttm.config.files import to_json
 from lmttm.data import phantoms
-from lmttm.runs.checkpoint import Checkpoint
+from lmttm.model.build import build_model
+from lmttm.runs.checkpoint import BEST, Checkpoint, save
 from lmttm.runs.opening import _refuse_mismatch, open_run
 from tests.conftest import TINY
 
@@ -96,6 +99,35 @@ def test_runs_of_other_classes_are_no_ensemble(update, told):
     members = [Checkpoint(c, {}, 1, {}, {}, {}) for c in (config, other)]
     with pytest.raises(lmttm.InputError, match=told) if told else contextlib.nullcontext():
         _refuse_mismatch(members, ["one", "two"])
+
+
+def test_what_is_given_leaves_each_run_its_own_window(tmp_path):
+    """Guards against an ensemble of folds in which all take the window of the first one.
+
+    Percentiles differ from fold to fold; an extent that the training left to a table made all
+    members see scans as the first.
+    """
+    np.save(tmp_path / "scan.npy", 100 * np.random.default_rng(0).random((12, 12, 12)))
+    base = lmttm.load_config("demo.json", [*TINY, "folds=2", "device=cpu", "dataset_name=mine/"])
+    for fold, high in enumerate((60.0, 90.0)):
+        settled = {"intensity": "percentiles", "window": [0.0, high], "extent": "table"}
+        train = base.train.model_copy(update={"name": f"fold{fold}"})
+        volume = base.volume.model_copy(update=settled)
+        config = base.model_copy(update={"fold": fold, "volume": volume, "train": train})
+        (tmp_path / f"fold{fold}").mkdir()
+        places = {"config": config, "model": build_model(config)}
+        save(tmp_path / f"fold{fold}" / BEST, **places, epoch=1, validation={})
+    (tmp_path / "mine.json").write_text(to_json(base))
+    options = [f"output_dir={tmp_path}", "folds=2", "volume.extent=9"]
+
+    def probabilities(*names):
+        run = open_run(tmp_path / "mine.json", options, names=names)
+        assert [m.config.volume.extent for m in run.members] == [9.0] * len(names)
+        return [*run.predict([tmp_path / "scan.npy"]).rows[0]["probabilities"].values()]
+
+    alone = [probabilities(name) for name in ("fold0", "fold1")]
+    both = probabilities("fold0", "fold1")
+    np.testing.assert_allclose(both, np.mean(alone, axis=0), atol=1e-7)
 
 
 @pytest.mark.parametrize("path", ["x" * 300, "a\0b", ""])

@@ -13,6 +13,7 @@ from lmttm.data import named, phantoms
 from lmttm.data.placement import Placement, Prepared
 from lmttm.data.scan import Grid
 from lmttm.errors import InputError
+from lmttm.runs.agreement import with_volume
 from lmttm.serving.answer import Answering
 
 
@@ -52,7 +53,8 @@ def test_an_upload_unlike_the_training_volumes_is_refused(answering):
 def test_an_upload_to_a_run_of_regions_is_noted(answering):
     """Guards against a whole scan answered by a model that was trained on places of a table."""
     volume = answering.run.config.volume.model_copy(update={"centre": "table"})
-    regions = Answering(replace(answering.run, volume=volume, strict=False))
+    members = (with_volume(answering.run.members[0], volume),)
+    regions = Answering(replace(answering.run, members=members, strict=False))
     place = Placement(Grid((28, 28, 28), np.eye(4)), np.eye(4))
     found = regions.upload(Prepared(answering.examples[0].volume, (), place))
     assert found["warnings"][0].startswith("it has no centre_d, centre_h, centre_w of its own")
