@@ -20,8 +20,8 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     Returns:
         `n`, each metric of `lmttm.config.kinds` (`auc` is None where a class is missing),
         `majority` (share of the most frequent class), `confusion_matrix` (rows: label, columns:
-        prediction) and `per_class`: lists of `precision`, `recall`, `f1`, `specificity` and
-        `support`.
+        prediction) and `per_class`: lists of `precision`, `recall`, `f1`, `specificity` (each
+        None where there is nothing to count) and `support`.
 
     Source: ACC and AUC are `medmnist.evaluator`'s; the rest is scikit-learn's.
     """
@@ -31,24 +31,28 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     predictions = predict(probabilities)
     matrix = confusion_matrix(labels, predictions, labels=classes)
     precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predictions, labels=classes, zero_division=0
+        labels, predictions, labels=classes, zero_division=np.nan
     )
-    negatives = len(labels) - support
     false_positives = matrix.sum(axis=0) - matrix.diagonal()
-    specificity = 1 - false_positives / np.maximum(negatives, 1)
+    with np.errstate(invalid="ignore"):  # where all volumes are of one class
+        specificity = 1 - false_positives / (len(labels) - support)
     return {
         "n": len(labels),
         **{name: find(m.function)(labels, probabilities) for name, m in METRICS.items()},
         "majority": float(support.max() / len(labels)),
         "confusion_matrix": matrix.tolist(),
         "per_class": {
-            "precision": precision.tolist(),
-            "recall": recall.tolist(),
-            "f1": f1.tolist(),
-            "specificity": specificity.tolist(),
+            "precision": _defined(precision),
+            "recall": _defined(recall),
+            "f1": _defined(f1),
+            "specificity": _defined(specificity),
             "support": support.astype(int).tolist(),
         },
     }
+
+
+def _defined(values: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:

@@ -78,8 +78,8 @@ def score_table(scores: dict[str, Any], class_names: tuple[str, ...]) -> str:
     for index, name in enumerate(class_names):
         row = {key: values[index] for key, values in columns.items()}
         lines.append(
-            f"  {name[:24]:<24} {row['precision']:>9.3f} {row['recall']:>7.3f} "
-            f"{row['f1']:>6.3f} {row['specificity']:>12.3f} {row['support']:>8}"
+            f"  {name[:24]:<24} {number(row['precision']):>9} {number(row['recall']):>7} "
+            f"{number(row['f1']):>6} {number(row['specificity']):>12} {row['support']:>8}"
         )
     return "\n".join(lines)
 

@@ -57,6 +57,17 @@ def test_auc_is_none_where_a_class_is_missing(labels, num_classes):
     assert len(scores["confusion_matrix"]) == num_classes
 
 
+def test_what_has_nothing_to_count_is_not_defined():
+    """Guards against a recall of 0 and a specificity of 1 of volumes that are not there."""
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.2, 0.8, 0.0]])
+    found = score(np.zeros(3, dtype=int), probabilities)["per_class"]
+    assert found["recall"] == [pytest.approx(2 / 3), None, None]
+    assert found["precision"] == [1, 0, None]
+    assert found["f1"] == [pytest.approx(0.8), 0, None]
+    assert found["specificity"] == [None, pytest.approx(2 / 3), 1]
+    assert found["support"] == [3, 0, 0]
+
+
 def test_calibration_error_equals_its_definition():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet([1, 1, 1], 200)
@@ -127,5 +138,6 @@ def test_balanced_accuracy_leaves_an_absent_class_out():
     recalls = [np.mean(predictions[labels == c] == c) for c in (0, 1)]
     found = score(labels, probabilities)
     assert found["balanced_acc"] == pytest.approx(np.mean(recalls))
-    assert found["per_class"]["recall"][2] == 0
+    assert found["per_class"]["recall"][2] is None
+    assert found["per_class"]["precision"][2] == found["per_class"]["f1"][2] == 0
     assert found["per_class"]["support"] == [(labels == 0).sum(), (labels == 1).sum(), 0]

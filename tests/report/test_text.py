@@ -67,6 +67,9 @@ def test_the_score_table_has_a_row_for_each_class():
 def test_an_auc_that_is_not_defined_is_explained():
     table = text.score_table(scored([0, 0], [[0.9, 0.1], [0.4, 0.6]]), CLASSES)
     assert "not defined: a class has no volume in this split" in table
+    first, second = (line.split()[-5:] for line in table.splitlines()[-2:])
+    assert first == ["1.000", "0.500", "0.667", "-", "2"]
+    assert second == ["0.000", "-", "0.000", "0.500", "0"]
 
 
 def test_predictions_are_read_back_from_their_table():
