@@ -35,13 +35,14 @@ def _explain(args: argparse.Namespace) -> int:
         found = run.explain_table(args.input)
     else:
         found = iter([run.explain(args.input, index=args.index, split=args.split or "test")])
-    failed = False
+    failed, told = False, set[str]()
     for one in found:
         if isinstance(one, lmttm.InputError):
             print(f"error: {printable(str(one))}", file=sys.stderr)
             failed = True
         else:
-            print(one.text, flush=True)
+            print(one.text_after(told), flush=True)
+            told.update(one.notes)
     return 1 if failed else 0
 
 

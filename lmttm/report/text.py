@@ -169,7 +169,7 @@ def inputs_table(rows: list[dict[str, Any]]) -> str:
             lines.append(f"{'':<40} {'  calibrated':<24} {row['calibrated'][name]:>11.3f}")
         if "at_threshold" in row:
             lines.append(f"{'':<40} {'  at the threshold: ' + row['at_threshold']:<24}".rstrip())
-        lines += [f"  warning: {text}" for text in row["warnings"]]
+        lines += [wrapped(f"warning: {text}", "  ") for text in row["warnings"]]
     return "\n".join(lines)
 
 
@@ -214,6 +214,18 @@ def findings_table(rows: list[tuple[str, str]]) -> str:
     lines = [f"{kind:<14} {sentence}" for kind, sentence in rows]
     count = "1 finding" if len(rows) == 1 else f"{len(rows)} findings"
     return "\n".join(["", f"{count}:", *lines])
+
+
+def wrapped(sentence: str, indent: str = "") -> str:
+    """A sentence in lines that fit a terminal; those after the first stand further in."""
+    return textwrap.fill(
+        sentence,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def written(folder: Path, files: Sequence[str]) -> str:

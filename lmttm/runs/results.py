@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,20 +137,28 @@ class Explained:
         title: The volume, its label and the answer.
         explanation: As arrays without the axis b; or what a model without steps has.
         files: What was written.
-        notes: Where the volume is unlike the training data, and what else a reader must know
-            about the probability, as sentences.
+        warnings: Where the volume is unlike the training data, as sentences.
+        notes: What else a reader must know about the probabilities of the run, likewise.
     """
 
     title: str
     explanation: Explanation[np.ndarray] | Saliency
     files: list[Path]
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """What a person reads of it."""
+        return self.text_after(())
+
+    def text_after(self, told: Collection[str]) -> str:
+        """What a person reads of it who has read some of the notes, as of the case before it."""
+        warnings = [f"warning: {warning}" for warning in self.warnings]
+        notes = [note for note in self.notes if note not in told]
+        lines = [text.wrapped(sentence) for sentence in (self.title, *warnings, *notes)]
         files = text.written(self.files[0].parent, [path.name for path in self.files])
-        return "\n".join([self.title, *self.notes, files])
+        return "\n".join([*lines, files])
 
 
 @dataclass(frozen=True)
@@ -309,5 +317,4 @@ def write_explanation(
         for heat_map in explained.maps:
             files.append(folder / f"{name}-{heat_map.name}.nii.gz")
             write_bytes(files[-1], heat_nifti(heat_map.heat, place))
-    notes = (*(f"warning: {warning}" for warning in explained.warnings), *explained.notes)
-    return Explained(title, found, files, notes)
+    return Explained(title, found, files, tuple(explained.warnings), tuple(explained.notes))

@@ -108,6 +108,23 @@ def test_volumes_of_ones_own_are_listed_with_their_warnings():
     assert lines[4].split() == ["b.npy", "normal", "1.000"]
 
 
+def test_a_long_warning_is_folded():
+    """Guards against a line of 130 columns, of which a terminal breaks words."""
+    row = own_rows()[0] | {
+        "warnings": ["its mean intensity is 250, as of " + "no other volume " * 9]
+    }
+    lines = text.inputs_table([row]).splitlines()[2:]
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("  warning: its mean intensity")
+    assert all(line.startswith("    ") for line in lines[1:])
+    assert " ".join(map(str.strip, lines)) == f"warning: {row['warnings'][0].strip()}"
+
+
+def test_a_word_that_fits_no_line_stays_whole():
+    assert text.wrapped(f"see {'x' * 90}").splitlines() == ["see", f"  {'x' * 90}"]
+
+
 def test_volumes_of_ones_own_are_read_back_from_their_table():
     """Guards against a path with a comma that shifts the columns."""
     rows = list(csv.DictReader(io.StringIO(text.inputs_csv(own_rows(), CLASSES))))

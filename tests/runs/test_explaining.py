@@ -64,7 +64,7 @@ def test_an_explanation_says_that_a_case_lacks_its_place(trained, table):
     volume = run.config.volume.model_copy(update={"extent": "table"})
     placed = dataclasses.replace(run, members=(with_volume(run.members[0], volume),))
     found = placed.explain(table.parent / "p2/t1.npy")
-    assert any("it has no extent of its own" in note for note in found.notes)
+    assert any("it has no extent of its own" in warning for warning in found.warnings)
 
 
 def test_a_case_alone_is_explained_out_of_its_table(trained, table):

@@ -4,12 +4,16 @@ import codecs
 import csv
 import json
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import predict
 from lmttm.data import phantoms
+from lmttm.runs.explainer import _VIEWS
+from lmttm.runs.results import Explained
 from tests.scripts.commands import refused, tool
 
 LIST = "path,patient,ward\np1/t1.npy,P01,3\n{folder}/p2.npy,P02,\n../beside/p3.npy,P01,1\n"
@@ -206,6 +210,25 @@ def test_each_case_of_a_table_is_explained(run_dir, table, capsys):
     assert captured.err.startswith("error: cases.csv, line 3: ")
     pages = {path.name for path in (run_dir / "explain").glob("*.html")}
     assert pages == {"p1-t1.html", "beside-p3.html"}
+
+
+def test_what_holds_for_all_cases_is_said_once_and_fits_a_terminal(monkeypatch, capsys):
+    """Guards against a line of 130 columns for each case, always the same one."""
+    note, odd = _VIEWS.format("mirrored and turned"), f"its mean intensity is 250, {'far ' * 20}off"
+
+    def explained(name):
+        title = f"{name}: predicted normal (90 %)"
+        return Explained(title, None, [Path(f"explain/{name}.html")], (odd,), (note,))
+
+    run = SimpleNamespace(explain_table=lambda table: iter(map(explained, ("one", "two"))))
+    monkeypatch.setattr("lmttm.open_run", lambda *_: run)
+    assert tool("explain").main(["runs/demo", "--input", "cases.csv"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    said = " ".join(out.split())
+    assert said.count(note) == 1
+    assert said.count(f"warning: {odd}") == 2
+    assert said.startswith(f"one: predicted normal (90 %) warning: {odd} {note} written to explain")
 
 
 def test_the_cases_of_a_table_are_shown_before_a_training(table, tmp_path, capsys):
