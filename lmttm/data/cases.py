@@ -84,15 +84,22 @@ def find_cases(paths: tuple[Path, ...], channels: int) -> list[tuple[Path, ...]]
 _PLACE = {"centre": "centre_d, centre_h, centre_w", "extent": "extent"}  # columns by key of volume
 
 
-def place_faults(entry: Entry, volume: VolumeConfig) -> Iterator[str]:
-    """Why a place of a case's own contradicts a run, which takes all scans at one place."""
+def place_faults(entry: Entry, volume: VolumeConfig, *, untrained: bool = False) -> Iterator[str]:
+    """Why a place of a case's own contradicts a run, which takes all scans at one place.
+
+    Args:
+        entry: The case.
+        volume: As the training settled it.
+        untrained: Whether there is none yet, so that null leaves the place to the table.
+    """
     for key, columns in _PLACE.items():
-        of_run = getattr(volume, key)
-        if getattr(entry, key) is not None and of_run != "table":
-            yield entry.about(
-                f"{columns} must be empty, as the run takes all scans with volume.{key}="
-                f"{'null' if of_run is None else of_run}"
-            )
+        wanted = getattr(volume, key)
+        if getattr(entry, key) is None or wanted == "table" or (untrained and wanted is None):
+            continue
+        yield entry.about(
+            f"{columns} must be empty, as the {'configuration' if untrained else 'run'} takes all "
+            f"scans with volume.{key}={'null' if wanted is None else wanted}"
+        )
 
 
 def place_notes(entry: Entry | None, volume: VolumeConfig) -> tuple[str, ...]:

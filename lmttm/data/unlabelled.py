@@ -128,8 +128,7 @@ def _faults(entries: Sequence[Entry], config: Config, *, untrained: bool) -> Ite
         other = known.setdefault(scans, entry)
         if other is not entry:
             yield entry.about(f"{entry.title} is the case of {other.place} as well")
-        if not untrained:
-            yield from place_faults(entry, config.volume)
+        yield from place_faults(entry, config.volume, untrained=untrained)
 
 
 def prepare_all(

@@ -130,8 +130,9 @@ def check_content(member: Checkpoint, name: str, dataset: Dataset, now: str) -> 
 
     Raises:
         InputError: The path is another one, and so is the content; or its cases have another
-            number of scans.
+            number of scans, or now have places of their own.
     """
+    _refuse_new_places(member, name, dataset, now)
     channels = member.config.model.in_channels
     if channels != dataset.num_grey:
         raise InputError(
@@ -144,3 +145,15 @@ def check_content(member: Checkpoint, name: str, dataset: Dataset, now: str) -> 
     if was != now:
         raise InputError(f"{name} was trained on {was}, and {now} has other volumes")
     log.warning("the data set %s was replaced since %s was trained on it", now, name)
+
+
+def _refuse_new_places(member: Checkpoint, name: str, dataset: Dataset, now: str) -> None:
+    """The tables of a set must not place scans that a run took all at one place."""
+    if dataset.volume is None or not member.knows_volume:
+        return
+    for key in ("centre", "extent"):
+        if getattr(dataset.volume, key) == "table" != getattr(member.config.volume, key):
+            raise InputError(
+                f"{name} was trained with volume.{key}=null, and "
+                f"the tables of {now} now give scans a {key} of their own"
+            )

@@ -168,6 +168,11 @@ def test_a_place_that_contradicts_the_run_is_refused(tmp_path, scans):
     assert message == f"cases.csv, line 3: {expected}"
     message = told(tmp_path, text, config("volume.extent=30"))
     assert message.endswith("volume.extent=30.0")
+    # Before a training null leaves the place to the table, and a number contradicts it as well.
+    assert len(listed(tmp_path, text, config("volume.extent=table"), untrained=True)) == 2
+    assert len(listed(tmp_path, text, untrained=True)) == 2
+    with pytest.raises(InputError, match=r"as the configuration takes all .*volume\.extent=30\.0"):
+        listed(tmp_path, text, config("volume.extent=30"), untrained=True)
     text = "path,centre_d,centre_h,centre_w\n0.nii.gz,1,2,3\n"
     message = told(tmp_path, text, config("volume.extent=table"))
     assert "centre_d, centre_h, centre_w must be empty" in message

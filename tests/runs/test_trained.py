@@ -71,6 +71,20 @@ def test_a_data_set_of_other_volumes_is_refused_or_noted(trained, tmp_path, capl
         elsewhere.dataset(("test",))
 
 
+def test_tables_that_place_scans_since_the_training_are_refused(trained):
+    """Guards against scores of regions for a run of whole scans, beside a warning at most."""
+    run = lmttm.open_run(trained / "a")
+    (member,) = run.members
+    for key in ("centre", "extent"):
+        placed = member.config.volume.model_copy(update={key: "table"})
+        dataset = replace(run.dataset(("test",)), volume=placed)
+        with pytest.raises(lmttm.InputError, match=f"a was trained with volume.{key}=null, and "):
+            check_content(member, "a", dataset, "mine/")
+        as_trained = replace(member, config=member.config.model_copy(update={"volume": placed}))
+        check_content(as_trained, "a", dataset, member.config.dataset_name)
+        check_content(replace(member, knows_volume=False), "a", dataset, run.config.dataset_name)
+
+
 def test_cases_of_another_number_of_scans_are_refused(trained):
     """Guards against a model that fails, or a channel that is left out, without a word."""
     run = lmttm.open_run(trained / "a")
