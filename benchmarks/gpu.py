@@ -45,7 +45,7 @@ from lmttm.config.schema import Config
 from lmttm.device import describe
 from lmttm.errors import InputError, RunError
 from lmttm.storage import write_text
-from lmttm.sweeps.plan import cost
+from lmttm.sweeps.cost import cost
 from lmttm.training.captured import Captured
 from lmttm.training.compiled import Compiled
 

@@ -48,7 +48,7 @@ def _run(args: argparse.Namespace) -> int:
     from measuring import DTYPES, check_machine, machine, matrix_rate
 
     from lmttm.device import pick_device
-    from lmttm.sweeps.plan import cost
+    from lmttm.sweeps.cost import cost
 
     config = load_config(args.config, args.overrides)
     check_machine(config, args.repeats)

@@ -10,7 +10,7 @@ from lmttm.data.tables import path_columns
 from lmttm.evaluation.explanation import Explanation
 from lmttm.evaluation.saliency import Saliency
 from lmttm.report import page
-from lmttm.report.heatmap import effect_plots
+from lmttm.report.effects import effect_plots
 from lmttm.report.running_plot import running_plot
 from lmttm.report.sentences import (
     TRUST,

@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from lmttm.report.style import colour_of, short
+from lmttm.report.style import COLOURS, colour_of, short
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 720.0, 220.0, 44.0, 12.0
 _DASHES = ("", "8 4", "2 4", "8 4 2 4")
@@ -48,9 +48,10 @@ def running_plot(running: np.ndarray, class_names: Sequence[str]) -> str:
     middle = _LEFT + _WIDTH / 2
     parts.append(f'<text x="{middle}" y="{bottom + 34}" text-anchor="middle">slab</text>')
     for number, name in enumerate(class_names):
+        dash = _DASHES[(number + number // len(COLOURS)) % len(_DASHES)]  # no look comes twice
         points = " ".join(f"{x(t)},{y(p)}" for t, p in enumerate(running[:, number]))
         look = f'stroke="{colour_of(number)}" stroke-width="2" '
-        look += f'stroke-dasharray="{_DASHES[number % len(_DASHES)]}"'
+        look += f'stroke-dasharray="{dash}"'
         parts.append(f'<polyline points="{points}" fill="none" {look}/>')
         parts += [
             f'<circle cx="{x(t)}" cy="{y(p)}" r="3" fill="{colour_of(number)}"/>'

@@ -1,37 +1,29 @@
-"""Runs a sweep: one trial after the other, or as tasks of a Ray cluster."""
+"""Runs a whole sweep: checks, trials, tables."""
 
-import contextlib
-import logging
-import os
-import signal
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
-from lmttm import cli
 from lmttm.config.files import load_config
 from lmttm.config.schema import Config
 from lmttm.data.sources import load_dataset
 from lmttm.device import pick_device
-from lmttm.errors import InputError, RunError, one_line
+from lmttm.errors import InputError
 from lmttm.report.sweep_figure import sweep_figure
 from lmttm.runs import checkpoint
 from lmttm.runs.checkpoint import BEST
 from lmttm.storage import shown, write_text
 from lmttm.sweeps import plan
+from lmttm.sweeps.cost import costs_of
+from lmttm.sweeps.finished import is_finished
 from lmttm.sweeps.plan import Trial
 from lmttm.sweeps.tables import collect, predictions_in, to_csv, to_markdown
-from lmttm.training.interrupt import Interruption, interruption
-from lmttm.training.loop import train
-
-Outcome = tuple[str, int, str]  # the trial's name, its exit code, its error
-SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+from lmttm.sweeps.trials import SIGNALLED, on_ray, one_by_one
+from lmttm.training.interrupt import interruption
 
 
 @dataclass(frozen=True)
@@ -90,9 +82,9 @@ def run_sweep(
     folder = Path(load_config(loaded.base, overrides).output_dir).absolute() / path.stem
     trials = plan.make_trials(loaded, overrides, str(folder), folds)
     splits = ["val", "test"] if test else ["val"]
-    waiting = [t for t in trials if not all(plan.is_finished(t.config, s) for s in splits)]
+    waiting = [t for t in trials if not all(is_finished(t.config, s) for s in splits)]
     _check_shared(trials, waiting, devices=not ray)
-    costs = _costs(trials)
+    costs = costs_of(trials)
     _make_folder(folder / "logs")
     report(f"{len(trials)} trials, {len(trials) - len(waiting)} of them finished; {shown(folder)}")
 
@@ -107,7 +99,7 @@ def run_sweep(
             disable=not progress,
         ) as bar,
     ):
-        run = partial(_on_ray, gpus=gpus_per_trial) if ray else _one_by_one
+        run = partial(on_ray, gpus=gpus_per_trial) if ray else one_by_one
         for name, code, error in run(waiting, splits, stop):
             if code in SIGNALLED:
                 stopped = code
@@ -161,112 +153,8 @@ def _refuse_other_volumes(finished: Trial, content: set[str]) -> None:
         )
 
 
-def _costs(trials: list[Trial]) -> dict[str, tuple[int, float]]:
-    """What each trial's model takes, by the trial's name; equal models are counted once."""
-    costs: dict[str, tuple[int, float]] = {}
-    known: dict[tuple[str, ...], tuple[int, float]] = {}
-    for trial in trials:
-        config = trial.config
-        kind = (repr(config.model), str(config.size), config.distance, str(config.fast))
-        try:
-            known[kind] = known[kind] if kind in known else plan.cost(config)
-        except (InputError, ValueError, RuntimeError) as error:
-            raise InputError(f"trial {trial.name} cannot be built: {error}") from None
-        costs[trial.name] = known[kind]
-    return costs
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the sweep's folder {folder} cannot be made: {error.strerror}") from None
-
-
-def _one_by_one(trials: list[Trial], splits: list[str], stop: Interruption) -> Iterator[Outcome]:
-    for trial in trials:
-        outcome = run_trial(trial, splits)
-        yield outcome
-        if stop.signal or outcome[1] in SIGNALLED:
-            return
-
-
-def _on_ray(
-    trials: list[Trial], splits: list[str], stop: Interruption, *, gpus: float
-) -> Iterator[Outcome]:
-    """Trials as Ray tasks; every machine of the cluster must see the same folders."""
-    try:
-        import ray
-    except ImportError:
-        raise InputError('--ray needs Ray: pip install -e ".[ray]"') from None
-
-    # Workers import this package from where it lies and write where the driver would. A trial has
-    # one core: with the driver's number of threads, trials would wait for each other.
-    root = Path(__file__).resolve().parents[2]
-    environment = {"env_vars": {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}}
-    handler = signal.getsignal(signal.SIGTERM)
-    ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
-    if signal.getsignal(signal.SIGTERM) is not handler:  # Ray's would end the process at once
-        signal.signal(signal.SIGTERM, handler)
-    try:
-        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_run_in)
-        waiting = {remote.remote(os.getcwd(), trial, splits): trial for trial in trials}
-        cancelled = False
-        while waiting:
-            done, _ = ray.wait(list(waiting), num_returns=1, timeout=1)
-            if stop.signal and not cancelled:  # as Ctrl-C in each worker: its trial is saved
-                for task in waiting:
-                    ray.cancel(task)
-                cancelled = True
-            for task in done:
-                trial = waiting.pop(task)
-                try:
-                    outcome = ray.get(task)
-                except ray.exceptions.TaskCancelledError:
-                    continue  # it had not begun
-                except ray.exceptions.RayError as error:
-                    outcome = trial.name, 1, one_line(error)
-                yield outcome
-    finally:
-        ray.shutdown()
-
-
-def _run_in(folder: str, trial: Trial, splits: list[str]) -> Outcome:
-    os.chdir(folder)
-    return run_trial(trial, splits)
-
-
-def run_trial(trial: Trial, splits: list[str]) -> Outcome:
-    """Trains a trial and scores it as an ordinary run; what it reports goes to its log."""
-    folder = trial.config.run_dir
-    path = folder.parent / "logs" / f"{trial.name}.log"
-    with path.open("w", encoding="utf-8") as log, _logging_to(log):
-        try:
-            begun = plan.is_begun(trial.config)
-            run = train(
-                trial.config,
-                resume=begun,
-                replace=not begun,
-                report=lambda text: print(text, file=log, flush=True),
-            )
-            for split in splits:
-                run.score(split)
-        except KeyboardInterrupt:
-            return trial.name, 128 + signal.SIGINT, "interrupted"
-        except RunError as error:
-            print(f"{error.prefix}{error}", file=log)
-            return trial.name, error.exit_code, str(error) or type(error).__name__
-        except Exception as error:  # one broken trial must not end the sweep
-            traceback.print_exc(file=log)
-            reason = f": {error}" if str(error) else " (see its log)"
-            return trial.name, 1, f"{type(error).__name__}{reason}"
-    return trial.name, 0, ""
-
-
-@contextlib.contextmanager
-def _logging_to(file: TextIO) -> Iterator[None]:
-    cli.log_to(file)
-    try:
-        yield
-    finally:
-        cli.log_to(sys.stderr)

@@ -7,18 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lmttm.config.files import CONFIG_DIR, find_file, read_json, resolved, sentences
 from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
 from lmttm.data.sources import class_names
-from lmttm.device import shapes_only
 from lmttm.errors import InputError
-from lmttm.model.build import build_model
-from lmttm.model.memory import InitialMemory
-from lmttm.runs.folder import LOG, best_of, decided_as, is_over, stored_config
 from lmttm.sweeps.checks import Axes, check_axes, check_names
 
 SWEEP_DIR = CONFIG_DIR / "sweeps"
@@ -147,63 +142,6 @@ def make_trials(sweep: Sweep, overrides: list[str], folder: str, folds: int = 0)
     configs = {trial.name: trial.config for trial in trials}
     check_names(configs, [trial.name for trial in trials])
     return trials
-
-
-def is_finished(config: Config, split: str) -> bool:
-    """Whether a run was trained to its end with this configuration, and scored on a split.
-
-    Scores of another epoch than the one that was kept are those of a run that went on since.
-    """
-    folder = config.run_dir
-    try:
-        scores = json.loads((folder / split / "metrics.json").read_text(encoding="utf-8"))
-        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
-        history = [json.loads(line) for line in lines]
-    except (OSError, ValueError):
-        return False
-    if not history or not is_over(config, history):
-        return False
-    kept = best_of(config, history)
-    return bool(scores.get("epoch") == kept["epoch"]) and is_begun(config)
-
-
-def is_begun(config: Config) -> bool:
-    """Whether the folder of a configuration holds a run, or a part of one, of just this one."""
-    try:
-        begun = stored_config(config.run_dir)
-    except InputError:
-        return False
-    return begun == decided_as(begun, config)
-
-
-def cost(config: Config) -> tuple[int, float]:
-    """What a model takes, found without allocating it.
-
-    Args:
-        config: The configuration of the model.
-
-    Returns:
-        Its parameters, and the GFLOP of one volume's forward pass by torch's counter.
-
-    Raises:
-        InputError: The model cannot be built.
-    """
-    from torch.utils.flop_counter import FlopCounterMode
-
-    if config.distance == "auto":  # as if off: the data decide when the run starts
-        config = config.model_copy(update={"distance": "off"})
-    # One volume: a batch would share what is embedded once for all of its volumes.
-    volumes = torch.empty(1, config.num_channels, *config.shape, device="meta")
-    with shapes_only():
-        model = build_model(config).requires_grad_(False)
-    # In training mode, since the counter does not see torch's fused attention layer; without
-    # the noise on a carried memory, which cannot be drawn without memory.
-    for module in model.modules():
-        module.training = not isinstance(module, InitialMemory)
-    with FlopCounterMode(display=False) as counter:
-        model(volumes)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return parameters, counter.get_total_flops() / 1e9
 
 
 def _setting(key: str, value: Setting | Scalar) -> tuple[str, list[str]]:

@@ -13,7 +13,7 @@ import numpy as np
 from lmttm.config.files import load_config, read_json
 from lmttm.errors import InputError
 from lmttm.runs.folder import refuse_other_run
-from lmttm.sweeps.plan import is_finished
+from lmttm.sweeps.finished import is_finished
 from lmttm.training.loop import train
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"

@@ -12,7 +12,8 @@ import numpy as np
 
 from lmttm.evaluation.comparison import Array
 from lmttm.sweeps.differences import Groups, Predictions, Row, paired_tables
-from lmttm.sweeps.plan import SCORES, Trial, is_finished
+from lmttm.sweeps.finished import is_finished
+from lmttm.sweeps.plan import SCORES, Trial
 
 
 def collect(
@@ -23,7 +24,7 @@ def collect(
     Args:
         trials: The trials.
         splits: Splits that were scored.
-        costs: What `cost` gives, by the trial's name.
+        costs: Parameters and GFLOP of each trial, by its name; see `cost.costs_of`.
 
     Returns:
         The rows of `results.csv`.

@@ -15,6 +15,8 @@ def test_points_are_the_probabilities_and_names_are_escaped(steps, classes):
     svg = ElementTree.fromstring(running_plot(running, [HOSTILE] * classes))
     lines = svg.findall("polyline")
     assert len(lines) == classes
+    looks = {(line.get("stroke"), line.get("stroke-dasharray")) for line in lines}
+    assert len(looks) == classes, "two classes look the same"
     cursor = next(line for line in svg.findall("line") if line.get("class") == "cursor")
     top, bottom = float(cursor.get("y1")), float(cursor.get("y2"))
     for number, line in enumerate(lines):

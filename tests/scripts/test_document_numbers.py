@@ -11,7 +11,8 @@ from lmttm.config.files import load_config
 from lmttm.config.kinds import DATASETS, PHANTOM
 from lmttm.evaluation.comparison import over_folds, over_seeds
 from lmttm.report.published import published
-from lmttm.sweeps.plan import cost, find_sweep, load_sweep, make_trials
+from lmttm.sweeps.cost import cost
+from lmttm.sweeps.plan import find_sweep, load_sweep, make_trials
 from lmttm.sweeps.reproduce import rows
 
 ROOT = Path(__file__).resolve().parents[2]

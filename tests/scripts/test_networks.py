@@ -10,7 +10,7 @@ from torch import nn
 from lmttm.config.files import load_config
 from lmttm.data import phantoms
 from lmttm.model.convolution import Convolution
-from lmttm.sweeps.plan import cost
+from lmttm.sweeps.cost import cost
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["model.dim=16", "model.memory_tokens_size=8", "batch_size=4", "device=cpu"]

@@ -6,12 +6,11 @@ import pytest
 
 from lmttm.config.files import load_config
 from lmttm.errors import InputError
+from lmttm.sweeps.cost import cost
 from lmttm.sweeps.plan import (
     SWEEP_DIR,
     Sweep,
-    cost,
     find_sweep,
-    is_finished,
     load_sweep,
     make_trials,
 )
@@ -93,12 +92,3 @@ def test_trials_do_not_repeat_what_is_said_of_their_base(tmp_path, monkeypatch, 
     assert caplog.text == ""
     load_config(sweep.base)  # as the command does once
     assert caplog.text.count("val_gap") == 1
-
-
-def test_a_trial_with_an_empty_log_is_not_finished(tmp_path):
-    """Guards against a sweep that dies of a run that was killed before its first epoch."""
-    config = load_config("demo.json", [f"output_dir={tmp_path}", "train.name=a"])
-    (tmp_path / "a" / "val").mkdir(parents=True)
-    (tmp_path / "a" / "val" / "metrics.json").write_text('{"epoch": 1}')
-    (tmp_path / "a" / "log.jsonl").write_text("")
-    assert not is_finished(config, "val")
