@@ -305,10 +305,13 @@ class Trainer:
 
 
 def _with_options_of(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-    """A saved state with the present optimizer's options, such as `fused` on another device."""
+    """A saved state with the present optimizer's options, such as `fused` on another device.
+
+    The learning rate stays that of the last step, which the record of an epoch tells.
+    """
     own = optimizer.state_dict()["param_groups"]
     groups = [
-        saved | {name: value for name, value in group.items() if name != "params"}
+        saved | {name: value for name, value in group.items() if name not in ("params", "lr")}
         for saved, group in zip(state["param_groups"], own, strict=True)
     ]
     return {**state, "param_groups": groups}

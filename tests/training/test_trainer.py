@@ -360,6 +360,19 @@ def test_training_goes_on_within_an_epoch(machine):
         assert torch.equal(a, b)
 
 
+def test_a_stop_after_the_last_step_of_an_epoch_keeps_its_learning_rate(machine):
+    """Guards against a record of the epoch with the rate of the configuration, as it was then."""
+    model, _ = machine
+    split = split_of(8)
+    trainer = trainer_of(model, split)
+    assert trainer.train_epoch(lambda: trainer.steps_done == 2) is None
+    state = copy.deepcopy(trainer.state_dict())
+    resumed = trainer_of(model, split)
+    resumed.load_state_dict(state)
+    assert resumed.train_epoch() == trainer.train_epoch()
+    assert resumed.lr == trainer.lr == 0.01 / 2
+
+
 def test_bf16_trains_in_bfloat16_and_keeps_fp32_weights(machine):
     model, _ = machine
     kinds = []
