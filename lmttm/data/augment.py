@@ -92,11 +92,11 @@ class Augment:
             volumes = self._moved(volumes)
         if self.rotate or self.scale or self.stretch or self.elastic:
             volumes = self._resampled(volumes)
+        shapes, distances = self._parts(volumes)
         if self.intensity or self.noise:
-            grey, distances = self._parts(volumes)
-            volumes = torch.cat([self._toned(grey), distances], dim=1)
+            volumes = torch.cat([self._toned(shapes), distances], dim=1)
         if self.cutout:
-            volumes = self._cut_out(volumes)
+            volumes = self._cut_out(volumes, shapes)
         return self._mixed(volumes) if self.mixup else (volumes, None)
 
     def _parts(self, volumes: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,8 +166,11 @@ class Augment:
             grey = grey + self.noise * _each(grey) * torch.randn_like(grey)
         return grey.clamp(0, 1)
 
-    def _cut_out(self, volumes: Tensor) -> Tensor:
-        """Blanks a cube; distances become those of the shapes without it."""
+    def _cut_out(self, volumes: Tensor, shapes: Tensor) -> Tensor:
+        """Blanks a cube; distances become those of the shapes without it.
+
+        The shapes are the intensities before they were changed: a mask that was darkened is one.
+        """
         inside = []
         for dim in _AXES.values():
             edge = volumes.shape[dim]
@@ -177,7 +180,7 @@ class Augment:
         cube = depth[:, :, None, None] & height[:, None, :, None] & width[:, None, None, :]
         grey, distances = self._parts(volumes)
         left = [
-            without_cube(grey[:, number], channel, inside)[:, None]
+            without_cube(shapes[:, number], channel, inside)[:, None]
             for number, channel in zip(self.distance_of, distances.unbind(1), strict=True)
         ]
         return torch.cat([grey.masked_fill(cube[:, None], 0), *left], dim=1)

@@ -379,6 +379,19 @@ def test_a_cutout_leaves_a_distance_channel_that_means_what_it_says():
     assert grey.shape == (8, 1, 28, 28, 28)
 
 
+def test_a_cutout_of_a_darkened_mask_leaves_its_distances(monkeypatch):
+    """Guards against distances of 0 everywhere: no voxel of a mask in half its light is 128."""
+    _, batch = shapes()
+    torch.manual_seed(3)
+    plain = augmented(batch, cutout=0.4)
+    monkeypatch.setattr(Augment, "_toned", lambda self, grey: 0.4 * grey)
+    torch.manual_seed(3)
+    dark = augmented(batch, cutout=0.4, intensity=0.6)
+    assert torch.equal(dark[:, 1], plain[:, 1])
+    assert plain[:, 1].any()
+    torch.testing.assert_close(dark[:, 0], 0.4 * plain[:, 0])
+
+
 def test_a_turn_of_a_flat_box_is_a_turn_in_voxels():
     """Guards against a shear: on edges that differ, half an edge is no common unit."""
     angle, shape = 0.3, (12, 40, 26)
