@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lmttm.config.fields import is_own
 from lmttm.config.schema import Config
 from lmttm.errors import InputError
 from lmttm.runs import checkpoint, pretrained
@@ -49,13 +50,20 @@ def load_start(config: Config, *, resume: bool = False) -> Checkpoint | None:
 def _refuse_leak(there: Config, here: Config) -> None:
     """A run on other folds of the same data may have been trained on what validates this one."""
     was, now = (f"folds={config.folds} fold={config.fold}" for config in (there, here))
-    if there.dataset_name != here.dataset_name or was == now or here.leaks == "allow":
+    if not _one_set(there.dataset_name, here.dataset_name) or was == now or here.leaks == "allow":
         return
     raise InputError(
         f"train.start_from={here.train.start_from} was trained on other folds of "
         f"{here.dataset_name} ({was}, here {now}), so it has seen volumes of this validation "
         "split; leaks=allow starts from it all the same"
     )
+
+
+def _one_set(first: str, second: str) -> bool:
+    """Whether two names are of one data set; a path may be spelt in many ways."""
+    if is_own(first) and is_own(second):
+        return Path(first).resolve() == Path(second).resolve()
+    return first == second
 
 
 @dataclass(frozen=True)

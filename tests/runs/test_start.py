@@ -10,7 +10,7 @@ from lmttm.data import phantoms
 from lmttm.errors import InputError
 from lmttm.model.build import build_model
 from lmttm.runs import pretrained
-from lmttm.runs.start import START, load_start, take_over
+from lmttm.runs.start import START, _refuse_leak, load_start, take_over
 from tests.conftest import TINY
 
 
@@ -119,6 +119,23 @@ def test_another_fold_of_the_same_data_is_a_leak(home):
     with pytest.raises(InputError, match=r"was trained on other folds of PhantomMNIST3D.*leaks="):
         load_start(configured(home, *folds))
     assert load_start(configured(home, *folds, "leaks=allow")) is not None
+
+
+@pytest.mark.parametrize(
+    ("here", "refused"),
+    [("mine/", True), ("./mine", True), ("{cwd}/mine/", True), ("other/", False)],
+)
+def test_a_leak_is_seen_however_a_path_is_spelt(here, refused, tmp_path, monkeypatch):
+    """Guards against another fold of one set that is taken for another set, by its path."""
+    monkeypatch.chdir(tmp_path)
+    there = configured(tmp_path, "dataset_name=./mine/", "folds=4", "fold=0")
+    name = f"dataset_name={here.format(cwd=tmp_path)}"
+    now = configured(tmp_path, name, "folds=4", "fold=1", "train.start_from=there")
+    if refused:
+        with pytest.raises(InputError, match="was trained on other folds of "):
+            _refuse_leak(there, now)
+    else:
+        _refuse_leak(there, now)
 
 
 def test_a_run_may_start_from_itself_and_resume(home, tmp_path):
