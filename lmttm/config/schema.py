@@ -79,7 +79,7 @@ class Config(Section):
         "refuse", description="what happens where a scan or a patient is in two splits"
     )
     class_names: list[str] = Field(
-        [], description="names of the classes; empty: those of the data set"
+        [], description="names of classes that have numbers only; empty: those of the data set"
     )
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()

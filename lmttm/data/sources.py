@@ -1,6 +1,7 @@
 """Where a data set comes from: one with a name, or files of your own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lmttm.config.fields import is_own
@@ -28,8 +29,8 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
     """Loads the data set that a configuration names; downloads it on first use.
 
     Args:
-        config: `dataset_name`, `size`, `root`, `folds`, `fold`, `volume`, `cache`,
-            `leaks`, `model.out_class_num` and `model.in_channels` matter.
+        config: `dataset_name`, `size`, `root`, `folds`, `fold`, `volume`, `cache`, `leaks`,
+            `class_names`, `model.out_class_num` and `model.in_channels` matter.
         splits: Those that are needed. Scans of one's own are read for no other split; a file
             that holds all splits gives all.
 
@@ -39,8 +40,8 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
 
     Raises:
         InputError: The file is missing and cannot be fetched, is not the official one, or
-            holds something else than it should; or `out_class_num` or `in_channels` does not
-            fit.
+            holds something else than it should; or `out_class_num`, `in_channels` or
+            `class_names` does not fit.
     """
     if is_own(config.dataset_name):
         dataset = _own(Path(config.dataset_name), config, splits)
@@ -54,12 +55,35 @@ def load_dataset(config: Config, splits: Sequence[str] = SPLITS) -> Dataset:
             f"model.out_class_num must be {num_classes} for {dataset.name}, "
             f"got {config.model.out_class_num}"
         )
+    dataset = _named(dataset, config.class_names)
     if dataset.volume is None:  # a file of volumes, not of scans
         dataset = as_scans_would_be(dataset, config)
         dataset = refolded(dataset, config) if config.folds else dataset
         if is_own(config.dataset_name):
             report(checked(dataset), config, full=False)
     return dataset
+
+
+def _named(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """The data set with names for its classes, where these have numbers only.
+
+    Raises:
+        InputError: Its classes have other names already, or names are missing or twice.
+    """
+    known = dataset.class_names
+    if not names or tuple(names) == known:
+        return dataset
+    if known != numbered(len(known)):
+        raise InputError(
+            f"class_names must be empty or those of {dataset.name} ({', '.join(known)}), "
+            f"got {', '.join(names)}"
+        )
+    if len(names) != len(known) or len(set(names)) < len(names):
+        raise InputError(
+            f"class_names must be {len(known)} different names for {dataset.name}, "
+            f"got {', '.join(names)}"
+        )
+    return replace(dataset, class_names=tuple(names))
 
 
 def is_local(config: Config) -> bool:
