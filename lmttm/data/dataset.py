@@ -31,6 +31,7 @@ class Split:
             mask (`signed_squares`), or `(N M D H W)` of those M grey channels that are masks; None
             where the model does not see them.
         paths: Of the cases, as their table spells them; None where the volumes have no files.
+        patients: Likewise, empty where the table does not say; None where it says of none.
         known: What is remembered of the file of the volumes; None where they have none.
     """
 
@@ -39,6 +40,7 @@ class Split:
     labels: Tensor
     distances: Tensor | None = None
     paths: tuple[str, ...] | None = None
+    patients: tuple[str, ...] | None = None
     known: Remembered | None = None
 
     def __len__(self) -> int:

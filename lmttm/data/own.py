@@ -136,9 +136,16 @@ def load_own(folder: Path, config: Config, splits: Sequence[str] = SPLITS) -> Da
             images=torch.from_numpy(images),
             labels=torch.tensor(numbers, dtype=torch.int64),
             paths=tuple(entry.name for entry in chosen),
+            patients=_patients(chosen),
             known=known,
         )
     return Dataset(str(folder), listed.class_names, result, settled.volume)
+
+
+def _patients(entries: Sequence[Entry]) -> tuple[str, ...] | None:
+    """The patient of each case; None where the table names none."""
+    patients = tuple(entry.patient for entry in entries)
+    return patients if any(patients) else None
 
 
 def load_external(folder: Path, config: Config, name: str, class_names: Sequence[str]) -> Dataset:
@@ -176,6 +183,7 @@ def load_external(folder: Path, config: Config, name: str, class_names: Sequence
         images=torch.from_numpy(images),
         labels=torch.tensor(labels, dtype=torch.int64),
         paths=tuple(entry.name for entry in entries),
+        patients=_patients(entries),
         known=remembered,
     )
     return Dataset(str(folder), tuple(class_names), {name: split}, config.volume)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lmttm.evaluation.resampling import of_draws
+from lmttm.evaluation.resampling import drawn, grouped, of_draws
 
 Array = npt.NDArray[Any]
 
@@ -36,11 +36,13 @@ class Part(NamedTuple):
         labels: `(N)` integers.
         first: Probabilities `(N C)` of the model that is compared with.
         second: Probabilities `(N C)` of the other one.
+        patients: Of each volume, empty where it is not known; None where no patients are known.
     """
 
     labels: Array
     first: Array
     second: Array
+    patients: Sequence[str] | None = None
 
 
 def over_seeds(differences: Sequence[float]) -> Interval | None:
@@ -97,7 +99,7 @@ def over_volumes(parts: Sequence[Part], score: str) -> Interval | None:
 
     Args:
         parts: One part, or one for each fold: then the scores are averaged over the folds, and
-            volumes are drawn within each.
+            volumes are drawn within each. Those of a patient are drawn together.
         score: A metric of `lmttm.config.kinds`.
 
     Returns:
@@ -122,9 +124,16 @@ def over_volumes(parts: Sequence[Part], score: str) -> Interval | None:
     if np.isnan(mean):
         return None
     rng = np.random.default_rng(0)  # so that a table can be repeated
-    drawn = [
-        difference([rng.integers(count, size=(AT_ONCE, count)) for count in counts])
-        for _ in range(RESAMPLES // AT_ONCE)
+    groups = [grouped(part.patients) for part in parts]
+    if any(members is not None for members in groups):  # draws of all parts go together
+        groups = [
+            members or [np.array([place]) for place in range(count)]
+            for members, count in zip(groups, counts, strict=True)
+        ]
+    every = [
+        drawn(rng, count, RESAMPLES, AT_ONCE, members)
+        for count, members in zip(counts, groups, strict=True)
     ]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    differences = [difference(chosen) for chosen in zip(*every, strict=True)]
+    low, high = np.nanpercentile(np.concatenate(differences), [2.5, 97.5])
     return Interval(mean, float(low), float(high))

@@ -1,11 +1,12 @@
 """Scores of a split, as MedMNIST defines them, and what a paper reports beside them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lmttm.config.kinds import METRICS, find
-from lmttm.evaluation.resampling import of_draws
+from lmttm.evaluation.resampling import drawn, grouped, of_draws
 
 VOLUMES_AT_ONCE = 100_000  # of a bootstrap, so that it takes little memory
 
@@ -74,7 +75,10 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
 
 
 def intervals(
-    labels: np.ndarray, probabilities: np.ndarray, resamples: int = 1000
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    resamples: int = 1000,
+    patients: Sequence[str] | None = None,
 ) -> dict[str, list[float] | None]:
     """95 % bootstrap intervals of all metrics over the volumes of a split.
 
@@ -83,21 +87,21 @@ def intervals(
         probabilities: `(N C)`.
         resamples: How often the volumes are drawn anew, with replacement; always in the same
             way, so that a result can be repeated.
+        patients: Of each volume, empty where it is not known: with all volumes of a patient
+            drawn together, the intervals are over patients. None where no patients are known.
 
     Returns:
         For each metric of `lmttm.config.kinds` the 2.5th and 97.5th percentile of the draws in
         which it is defined; None where there are none.
     """
     rng = np.random.default_rng(0)
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
     at_once = max(1, VOLUMES_AT_ONCE // len(labels))
-    for start in range(0, resamples, at_once):
-        draws = min(at_once, resamples - start)
-        chosen = rng.integers(len(labels), size=(draws, len(labels)))
-        for name, values in drawn.items():
+    for chosen in drawn(rng, len(labels), resamples, at_once, grouped(patients)):
+        for name, values in found.items():
             values.append(of_draws(name, labels[chosen], probabilities[chosen]))
     result: dict[str, list[float] | None] = {}
-    for name, values in drawn.items():
+    for name, values in found.items():
         every = np.concatenate(values)
         defined = every[np.isfinite(every)]
         result[name] = np.percentile(defined, [2.5, 97.5]).tolist() if len(defined) else None

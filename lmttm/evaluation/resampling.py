@@ -1,5 +1,6 @@
-"""Metrics of many draws of volumes at once: what bootstrap intervals are made of."""
+"""Draws of volumes, and metrics of many draws at once: what bootstrap intervals are made of."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,51 @@ import numpy.typing as npt
 from lmttm.config.kinds import METRICS, find
 
 Array = npt.NDArray[Any]
+
+
+def grouped(groups: Sequence[str] | None) -> list[Array] | None:
+    """The places of the volumes of each group, such as a patient; None where no group has two.
+
+    Args:
+        groups: The group of each volume, empty for one by itself; None for no groups.
+    """
+    places: dict[str, list[int]] = {}
+    for place, group in enumerate(groups or ()):
+        places.setdefault(f"in {group}" if group else f"alone {place}", []).append(place)
+    if all(len(members) < 2 for members in places.values()):
+        return None
+    return [np.array(members) for members in places.values()]
+
+
+def drawn(
+    rng: np.random.Generator,
+    count: int,
+    draws: int,
+    at_once: int,
+    groups: list[Array] | None = None,
+) -> Iterator[Array]:
+    """Volumes drawn with replacement, as places `(R N)`.
+
+    Volumes of one group resemble each other, so groups are drawn, each with all its volumes: by
+    themselves they would make an interval too narrow. The draws then differ in length.
+
+    Args:
+        rng: Draws.
+        count: Volumes.
+        draws: How often they are drawn.
+        at_once: Draws in one array, at most; with groups each is one of its own.
+        groups: As `grouped` gives them.
+
+    Yields:
+        The draws, in all `draws` rows.
+    """
+    if groups is None:
+        for start in range(0, draws, at_once):
+            yield rng.integers(count, size=(min(at_once, draws - start), count))
+        return
+    for _ in range(draws):
+        chosen = rng.integers(len(groups), size=len(groups))
+        yield np.concatenate([groups[number] for number in chosen])[None]
 
 
 def of_draws(name: str, labels: Array, probabilities: Array) -> Array:

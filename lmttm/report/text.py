@@ -138,15 +138,18 @@ def predictions_csv(
     *,
     class_names: Sequence[str] = (),
     paths: Sequence[str] = (),
+    patients: Sequence[str] = (),
 ) -> str:
     """A CSV text: index, label, prediction and one probability for each class.
 
-    With the names of the classes both are given by name as well, and with paths that of each scan.
+    With the names of the classes both are given by name as well, and with paths and patients those
+    of each scan. Probabilities near 1 have enough digits to keep their order.
     """
     num_classes = len(probabilities[0])
     header = ["index", "label", "prediction"] + [f"probability_{c}" for c in range(num_classes)]
     header += ["label_name", "prediction_name"] if class_names else []
     header += ["path"] if paths else []
+    header += ["patient"] if patients else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -154,7 +157,8 @@ def predictions_csv(
     for index, (label, prediction, row) in enumerate(triples):
         names = [class_names[label], class_names[prediction]] if class_names else []
         path = [paths[index]] if paths else []
-        writer.writerow([index, label, prediction, *(f"{p:.8g}" for p in row), *names, *path])
+        path += [patients[index]] if patients else []
+        writer.writerow([index, label, prediction, *(f"{p:.15g}" for p in row), *names, *path])
     return text.getvalue()
 
 

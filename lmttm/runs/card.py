@@ -80,6 +80,7 @@ def model_card(
     config = checkpoint.config
     parameters = sum(parameter.numel() for parameter in checkpoint.build().parameters())
     validation = checkpoint.validation
+    over = (scores or {}).get("interval_over", "volumes")
     lines = [
         *_header(checkpoint, scores),
         f"# Model card: {config.train.name}",
@@ -112,7 +113,7 @@ def model_card(
         _CHOICE[config.train.keep],
         "ACC is the share of volumes whose most probable class is right; AUC is MedMNIST's (of",
         "the second class for two classes, else the mean of one-versus-rest). Intervals are 95 %",
-        "bootstrap intervals over the volumes: they say nothing about another hospital, scanner",
+        f"bootstrap intervals over the {over}: they say nothing about another hospital, scanner",
         "or population.",
         "",
         "## Test scores",

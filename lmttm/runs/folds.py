@@ -1,12 +1,13 @@
 """Runs of several folds as one: their ensemble, and what each says of the scans it never saw."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
 from lmttm.data.chosen import joined
-from lmttm.data.dataset import Dataset
+from lmttm.data.dataset import Dataset, Split
 from lmttm.data.sources import load_dataset
 from lmttm.errors import InputError
 from lmttm.runs.checkpoint import Checkpoint
@@ -17,6 +18,11 @@ from lmttm.runs.trained import Trained, check_content
 def are_folds(members: Sequence[Checkpoint]) -> bool:
     """Whether runs differ in the fold that they validate on."""
     return len({member.config.fold for member in members}) > 1
+
+
+def _patients(parts: Sequence[Split]) -> tuple[str, ...] | None:
+    every = [part.patients or ("",) * len(part) for part in parts]
+    return tuple(itertools.chain(*every)) if any(part.patients for part in parts) else None
 
 
 def predict_folds(
@@ -62,6 +68,7 @@ def predict_folds(
         images=joined([part.images for part in parts]),
         labels=torch.cat([part.labels for part in parts]),
         paths=tuple(path for part in parts for path in part.paths or ()) or None,
+        patients=_patients(parts),
         known=None,
     )
     kept = replace(datasets[0], splits={split: pooled})

@@ -128,7 +128,8 @@ def _protocol(scores: dict[str, Any], members: Sequence[Checkpoint]) -> list[str
     elif len(members) > 1:
         texts.append(f"The probabilities are the mean of {len(members)} runs.")
     if "interval" in scores:
-        texts.append("Intervals are 95 % bootstrap intervals over the volumes (1000 resamples).")
+        over = scores.get("interval_over", "volumes")
+        texts.append(f"Intervals are 95 % bootstrap intervals over the {over} (1000 resamples).")
     return texts
 
 

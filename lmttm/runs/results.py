@@ -186,7 +186,11 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
     labels, probabilities = scores.labels, scores.probabilities
     predictions = metrics.predict(probabilities).tolist()
     paths = [printable(path) for path in split.paths or ()]
-    named: Any = {"class_names": scores.class_names if paths else (), "paths": paths}
+    named: Any = {
+        "class_names": scores.class_names if paths else (),
+        "paths": paths,
+        "patients": [printable(patient) for patient in split.patients or ()],
+    }
     csv = text.predictions_csv(labels.tolist(), predictions, probabilities.tolist(), **named)
     write_text(folder / "predictions.csv", csv)
     write_text(folder / "metrics.json", json.dumps(scores.metrics, indent=2) + "\n")

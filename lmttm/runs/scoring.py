@@ -9,6 +9,7 @@ from lmttm.data.tables import ALL
 from lmttm.errors import InputError
 from lmttm.evaluation import calibration, metrics
 from lmttm.evaluation.calibration import Temperature
+from lmttm.evaluation.resampling import grouped
 from lmttm.evaluation.threshold import Threshold, check_rule, choose, rates
 from lmttm.runs import decisions, pages, results
 from lmttm.runs.external import predict_external
@@ -91,7 +92,8 @@ def _written(
         "dataset": dataset.name,
         "split": split,
         **metrics.score(labels, probabilities),
-        "interval": metrics.intervals(labels, probabilities),
+        "interval": metrics.intervals(labels, probabilities, patients=chosen.patients),
+        "interval_over": "volumes" if grouped(chosen.patients) is None else "patients",
         "ece": metrics.calibration_error(labels, probabilities),
         "runs": list(run.names),
         "seed": first.config.seed if alone else [m.config.seed for m in run.members],

@@ -1,8 +1,8 @@
 """Paired differences between the runs of a sweep, with an interval for each question."""
 
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,8 +10,23 @@ from lmttm.evaluation.comparison import Array, Interval, Part, over_folds, over_
 
 Row = dict[str, Any]
 Groups = dict[tuple[str, ...], list[Row]]
-# Labels `(N)` and probabilities `(N C)` of a run (its name) for a split.
-Predictions = Callable[[str, str], tuple[Array, Array]]
+
+
+class Said(NamedTuple):
+    """What a run said about a split.
+
+    Attributes:
+        labels: `(N)` integers.
+        probabilities: `(N C)`.
+        patients: Of each volume; None where they are not known.
+    """
+
+    labels: Array
+    probabilities: Array
+    patients: Sequence[str] | None = None
+
+
+Predictions = Callable[[str, str], Said]  # of a run, by its name, about a split
 
 HEAD = "Differences to the first value of the last axis, with 95 % intervals (docs/sweeps.md):\n"
 
@@ -87,11 +102,11 @@ def _parts(pairs: list[tuple[Row, Row]], split: str, predictions: Predictions) -
     parts = []
     for members in together.values():
         found = [[predictions(row["trial"], split) for row in pair] for pair in members]
-        labels = found[0][0][0]
-        if any(not np.array_equal(labels, some) for pair in found for some, _ in pair):
+        labels, _, patients = found[0][0]
+        if any(not np.array_equal(labels, said.labels) for pair in found for said in pair):
             return []  # scored on different volumes
-        first, second = (np.mean([pair[i][1] for pair in found], axis=0) for i in (0, 1))
-        parts.append(Part(labels, first, second))
+        first, second = (np.mean([pair[i].probabilities for pair in found], axis=0) for i in (0, 1))
+        parts.append(Part(labels, first, second, patients))
     return parts
 
 

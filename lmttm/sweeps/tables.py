@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lmttm.evaluation.comparison import Array
-from lmttm.sweeps.differences import Groups, Predictions, Row, paired_tables
+from lmttm.sweeps.differences import Groups, Predictions, Row, Said, paired_tables
 from lmttm.sweeps.finished import is_finished
 from lmttm.sweeps.plan import SCORES, Trial
 
@@ -65,13 +64,15 @@ def predictions_in(folder: Path) -> Predictions:
     """Reads what the runs of a folder said about a split, from their predictions.csv."""
 
     @cache
-    def predictions(trial: str, split: str) -> tuple[Array, Array]:
+    def predictions(trial: str, split: str) -> Said:
         path = folder / trial / split / "predictions.csv"
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         chances = [name for name in rows[0] if name.startswith("probability_")]
         labels = np.array([int(row["label"]) for row in rows])
-        return labels, np.array([[float(row[name]) for name in chances] for row in rows])
+        probabilities = np.array([[float(row[name]) for name in chances] for row in rows])
+        patients = [row["patient"] for row in rows] if "patient" in rows[0] else None
+        return Said(labels, probabilities, patients)
 
     return predictions
 

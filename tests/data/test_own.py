@@ -40,6 +40,7 @@ def test_one_table_without_a_split(tmp_path):
         for path, label in zip(split.paths, split.labels.tolist(), strict=True):
             patient = int(path.split(".")[0]) // 2
             assert dataset.class_names[label] == ("good", "bad")[patient % 2]
+        assert split.patients == tuple(f"p{int(path.split('.')[0]) // 2}" for path in split.paths)
 
 
 def test_folds_keep_patients_together_and_the_test_split_as_it_is(tmp_path):

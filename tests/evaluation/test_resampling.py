@@ -5,7 +5,7 @@ import pytest
 
 from lmttm.config import kinds
 from lmttm.evaluation import metrics
-from lmttm.evaluation.resampling import of_draws
+from lmttm.evaluation.resampling import drawn, grouped, of_draws
 from tests.evaluation.test_comparison import answers, single
 
 
@@ -41,3 +41,25 @@ def test_a_metric_without_a_quick_form_gets_its_intervals_too(monkeypatch):
     np.testing.assert_allclose(of_draws("auc", labels, probabilities), expected)
     assert np.isnan(expected[0])
     assert set(metrics.intervals(labels[1], probabilities[1], resamples=20)) == set(kinds.METRICS)
+
+
+def test_groups_are_drawn_with_all_their_volumes():
+    groups = grouped(["b", "", "a", "b", "", "b"])
+    assert [group.tolist() for group in groups] == [[0, 3, 5], [1], [2], [4]]
+    draws = list(drawn(np.random.default_rng(0), 6, 200, 100, groups))
+    assert len(draws) == 200
+    counts = np.array([np.bincount(draw[0], minlength=6) for draw in draws])
+    assert (counts[:, 0] == counts[:, 3]).all()
+    assert (counts[:, 0] == counts[:, 5]).all()
+    assert (counts[:, [0, 1, 2, 4]].sum(axis=1) == 4).all()  # as many groups as there are
+    assert not (counts[:, 1] == counts[:, 4]).all()  # whose patients are not known
+
+
+def test_without_a_group_of_two_volumes_are_drawn_alone():
+    """Guards against other intervals where each patient has one volume, known or not."""
+    assert grouped(None) is None
+    assert grouped(["", "", "p", "q"]) is None
+    rng = np.random.default_rng(0)
+    draws = np.concatenate(list(drawn(np.random.default_rng(0), 5, 7, 3)))
+    expected = np.concatenate([rng.integers(5, size=(number, 5)) for number in (3, 3, 1)])
+    np.testing.assert_array_equal(draws, expected)

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import lmttm
 from lmttm.data import phantoms
+from lmttm.data.dataset import Split
 from lmttm.errors import InputError
-from lmttm.runs.folds import are_folds, predict_folds
+from lmttm.runs.folds import _patients, are_folds, predict_folds
 from tests.conftest import TINY
 
 
@@ -64,3 +66,12 @@ def test_a_data_set_that_was_replaced_is_noticed(runs, split, caplog):
     predict_folds(replace(run, members=members), split)
     assert caplog.text.count("was replaced since") == 1
     assert "was replaced since f1 was trained on it" in caplog.text
+
+
+def test_patients_are_pooled_in_the_order_of_the_scans():
+    """Guards against intervals over the patients of other scans."""
+    empty = torch.zeros(2, 1, 1, 1, dtype=torch.uint8)
+    known = Split("val", empty, torch.zeros(2, dtype=torch.int64), patients=("p", "q"))
+    unknown = replace(known, patients=None)
+    assert _patients([known, unknown, known]) == ("p", "q", "", "", "p", "q")
+    assert _patients([unknown, unknown]) is None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from lmttm.evaluation import metrics
 from lmttm.evaluation.calibration import fit_temperature
 from lmttm.runs import predictor
 from lmttm.runs.scoring import score_split
+from lmttm.runs.trained import Trained
 
 
 def logits(run, split):
@@ -28,6 +30,24 @@ def test_scores_are_those_of_the_written_files(trained):
     np.testing.assert_allclose(table[:, -2:], scores.probabilities, atol=1e-7)
     right = scores.probabilities.argmax(axis=1) == scores.labels
     assert scores.metrics["acc"] == pytest.approx(right.mean())
+
+
+def test_intervals_are_over_patients_where_they_have_several_scans(trained, monkeypatch):
+    """Guards against an interval that takes three scans of a patient for three patients."""
+    run = lmttm.open_run(trained / "b")
+    dataset = run.dataset(("test",))
+    patients = tuple(f"p{number // 4}" for number in range(20))
+    split = replace(dataset.splits["test"], patients=patients)
+    known = replace(dataset, splits={"test": split})
+    monkeypatch.setattr(Trained, "dataset", lambda self, splits: known)
+    scores = run.score("test")
+    assert scores.metrics["interval_over"] == "patients"
+    found = scores.labels, scores.probabilities
+    assert scores.metrics["interval"] == metrics.intervals(*found, patients=patients)
+    assert scores.metrics["interval"]["acc"] != metrics.intervals(*found)["acc"]
+    folder = trained / "b" / "test"
+    assert "bootstrap intervals over the patients" in (folder / "report.html").read_text()
+    assert (folder / "predictions.csv").read_text().splitlines()[-1].endswith(",p4")
 
 
 def test_a_calibrated_score_stands_beside_the_other(trained, plausible):

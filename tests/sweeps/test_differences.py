@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lmttm.evaluation.comparison import Part, over_folds, over_seeds, over_volumes
-from lmttm.sweeps.differences import paired_tables
+from lmttm.sweeps.differences import Said, paired_tables
 
 LABELS = np.arange(40) % 2
 
@@ -21,7 +21,7 @@ def probabilities(trial):
 
 
 def predictions(trial, split):
-    return LABELS, probabilities(trial)
+    return Said(LABELS, probabilities(trial))
 
 
 def table(rows, split="val", predictions=predictions):
@@ -86,9 +86,22 @@ def test_runs_on_different_volumes_have_no_interval_over_volumes():
     """Guards against a comparison of predictions for a data set that was replaced in between."""
 
     def replaced(trial, split):
-        labels, found = predictions(trial, split)
-        return (labels if trial.startswith("a") else labels[::-1]), found
+        labels, found, _ = predictions(trial, split)
+        return Said(labels if trial.startswith("a") else labels[::-1], found)
 
     (line,) = table([row("a", 0, 0.6), row("b", 0, 0.7)], predictions=replaced)
     assert line[5:] == ["-", "-"]
     assert table([row("a", 0, 0.6)]) == []
+
+
+def test_volumes_of_a_patient_are_drawn_together():
+    """Guards against an interval of forty independent volumes that are four patients'."""
+    patients = [f"p{index // 10}" for index in range(40)]
+
+    def known(trial, split):
+        return Said(LABELS, probabilities(trial), patients)
+
+    (line,) = table([row("a", 0, 0.6), row("b", 0, 0.7)], predictions=known)
+    both = [probabilities(f"{kind}-0") for kind in "ab"]
+    assert line[6] == str(over_volumes([Part(LABELS, *both, patients)], "auc"))
+    assert line[6] != str(over_volumes([Part(LABELS, *both)], "auc"))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lmttm.report.text import predictions_csv
+from lmttm.sweeps.differences import Said
 from lmttm.sweeps.tables import predictions_in, to_markdown
 
 
@@ -14,7 +15,7 @@ def row(kind, seed, auc):
 
 def test_means_stand_with_their_deviation_and_the_best_is_bold():
     def predictions(trial, split):
-        return np.array([0, 1, 0, 1]), np.full((4, 2), 0.5)
+        return Said(np.array([0, 1, 0, 1]), np.full((4, 2), 0.5))
 
     rows = [row("a", s, 0.6 + s / 10) for s in range(3)]
     rows += [row("b", s, 0.65 + s / 10) for s in (2, 1, 0)]
@@ -33,4 +34,19 @@ def test_predictions_are_read_as_they_were_written(tmp_path):
     (folder / "predictions.csv").write_text(text)
     found = predictions_in(tmp_path)("a-s0", "test")
     assert found[0].tolist() == labels
-    np.testing.assert_allclose(found[1], chances, atol=1e-7)
+    np.testing.assert_allclose(found[1], chances, atol=1e-14)
+    assert found.patients is None
+    text = predictions_csv(labels, [0, 0, 0], chances.tolist(), **named, patients=["p", "", "p"])
+    (folder / "predictions.csv").write_text(text)
+    assert predictions_in(tmp_path)("a-s0", "test").patients == ["p", "", "p"]
+
+
+def test_the_order_of_sure_answers_is_kept(tmp_path):
+    """Guards against an AUC of averaged predictions with ties that the runs did not have."""
+    logits = np.array([19.0, 20.0, 22.0, 24.0])
+    chances = 1 / (1 + np.exp(-logits))
+    text = predictions_csv([0, 0, 1, 1], [1] * 4, np.stack([1 - chances, chances], 1).tolist())
+    (tmp_path / "a" / "val").mkdir(parents=True)
+    (tmp_path / "a" / "val" / "predictions.csv").write_text(text)
+    found = predictions_in(tmp_path)("a", "val").probabilities[:, 1]
+    assert (np.diff(found) > 0).all()
