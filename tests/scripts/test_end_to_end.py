@@ -27,6 +27,7 @@ SCORES = {
     "confusion_matrix",
     "per_class",
     "interval",
+    "interval_over",
     "ece",
     "runs",
     "seed",
