@@ -1,7 +1,7 @@
 """What the sections of the schema are made of: a strict base class, and the kinds of fields.
 
 Fields take names in any case, paths with `~`, and published spellings. The upper bounds of whole
-numbers keep a slip, or the file of a stranger, from requesting more memory than there is.
+numbers keep a typing error, or an untrusted file, from requesting more memory than there is.
 """
 
 import difflib

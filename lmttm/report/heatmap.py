@@ -127,10 +127,10 @@ def animate(
         image = overlay(left, volume, found.attention, place)
         figure.colorbar(image, ax=left, shrink=0.8).ax.tick_params(labelsize=7)
         left.set_title(f"slice {place + 1} of {len(volume)}, attention (1: largest)", fontsize=8)
-        chances = found.running[step]
+        probabilities = found.running[step]
         order = np.argsort(-found.probabilities)[:6]
         names = [legible(short(class_names[number])) for number in order]
-        right.barh(names, chances[order], color=[colour_of(n) for n in order])
+        right.barh(names, probabilities[order], color=[colour_of(n) for n in order])
         right.set_xlim(0, 1)
         right.invert_yaxis()
         right.set_title(f"probability after slab {step + 1}", fontsize=8)

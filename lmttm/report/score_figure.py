@@ -162,11 +162,11 @@ def _precision_recall(
 
 
 def _reliability(
-    panel: "Axes", chance: np.ndarray, predicted: np.ndarray, labels: np.ndarray, bins: int = 10
+    panel: "Axes", confidence: np.ndarray, predicted: np.ndarray, labels: np.ndarray, bins: int = 10
 ) -> None:
     from scipy.stats import binomtest
 
-    place = np.minimum((chance * bins).astype(int), bins - 1)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
     for number in np.unique(place):
         right = (predicted == labels)[place == number]
         middle, share = (number + 0.5) / bins, right.mean()

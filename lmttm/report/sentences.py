@@ -16,9 +16,9 @@ TRUST = (
 
 TRUST_OF_MAPS = (
     "Occlusion shows what this model does without a cube, and an empty cube is unlike any scan of "
-    "the training data, so that small changes mean nothing. Grad-CAM shows where a layer held what "
-    "spoke for the answer, coarsely, and may mark places that do not matter. Neither is evidence "
-    "about the patient."
+    "the training data, so that small changes mean nothing. Grad-CAM shows coarsely where the "
+    "activity of a layer raised the logit of the answer, and may mark places that do not matter. "
+    "Neither is evidence about the patient."
 )
 
 

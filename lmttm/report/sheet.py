@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def most_wrong(labels: np.ndarray, probabilities: np.ndarray, number: int = 8) -> list[int]:
     """Indices of the volumes that were most confidently wrong, the worst first."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    sureness = probabilities[wrong].max(axis=1)
-    worst: list[int] = wrong[np.argsort(-sureness, kind="stable")][:number].tolist()
+    confidence = probabilities[wrong].max(axis=1)
+    worst: list[int] = wrong[np.argsort(-confidence, kind="stable")][:number].tolist()
     return worst
 
 
@@ -79,11 +79,11 @@ def contact_sheet(
     for index, sheet in zip(indices, sheets.flat, strict=False):
         panels = sheet.subplots(1, 3)
         predicted = probabilities[index].argmax()
-        chance = probabilities[index, predicted]
+        probability = probabilities[index, predicted]
         sheet.suptitle(
             legible(
                 f"{_named(index, volume_names)}: label {short(class_names[labels[index]])}\n"
-                f"predicted {short(class_names[predicted])} (p = {chance:.2f})"
+                f"predicted {short(class_names[predicted])} (p = {probability:.2f})"
             ),
             fontsize=9,
         )

@@ -1,7 +1,5 @@
 """Text for people: the summary of a run, a line for each epoch, tables of scores."""
 
-import csv
-import io
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +12,7 @@ from lmttm.config.kinds import METRICS
 from lmttm.config.schema import Config
 from lmttm.config.shape import in_words
 from lmttm.data.dataset import Dataset
-from lmttm.data.tables import IDENTIFYING, split_in_words
+from lmttm.data.tables import split_in_words
 from lmttm.device import describe
 from lmttm.storage import last_part, shown
 
@@ -131,37 +129,6 @@ def threshold_lines(found: dict[str, Any], split: str, class_name: str) -> str:
     )
 
 
-def predictions_csv(
-    labels: list[int],
-    predictions: list[int],
-    probabilities: Any,
-    *,
-    class_names: Sequence[str] = (),
-    paths: Sequence[str] = (),
-    patients: Sequence[str] = (),
-) -> str:
-    """A CSV text: index, label, prediction and one probability for each class.
-
-    With the names of the classes both are given by name as well, and with paths and patients those
-    of each scan. Probabilities near 1 have enough digits to keep their order.
-    """
-    num_classes = len(probabilities[0])
-    header = ["index", "label", "prediction"] + [f"probability_{c}" for c in range(num_classes)]
-    header += ["label_name", "prediction_name"] if class_names else []
-    header += ["path"] if paths else []
-    header += ["patient"] if patients else []
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    triples = zip(labels, predictions, probabilities, strict=True)
-    for index, (label, prediction, row) in enumerate(triples):
-        names = [class_names[label], class_names[prediction]] if class_names else []
-        path = [paths[index]] if paths else []
-        path += [patients[index]] if patients else []
-        writer.writerow([index, label, prediction, *(f"{p:.15g}" for p in row), *names, *path])
-    return text.getvalue()
-
-
 def inputs_table(rows: list[dict[str, Any]]) -> str:
     """What was found in volumes of the user's own, with the warnings about each."""
     lines = [f"{'volume':<40} {'prediction':<24} probability"]
@@ -175,30 +142,6 @@ def inputs_table(rows: list[dict[str, Any]]) -> str:
             lines.append(f"{'':<40} {'  at the threshold: ' + row['at_threshold']:<24}".rstrip())
         lines += [wrapped(f"warning: {text}", "  ") for text in row["warnings"]]
     return "\n".join(lines)
-
-
-def inputs_csv(rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> str:
-    """A CSV text: path, prediction, one probability for each class, warnings.
-
-    What a table says of its cases beside their paths stands behind these.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    calibrated = bool(rows) and "calibrated" in rows[0]
-    cut = bool(rows) and "at_threshold" in rows[0]
-    more = [f"calibrated {name}" for name in class_names] if calibrated else []
-    more += ["at threshold"] if cut else []
-    identity = [name for name in IDENTIFYING if any(name in row for row in rows)]
-    writer.writerow(["path", *identity, "prediction", *class_names, *more, "warnings"])
-    for row in rows:
-        named = [row["path"], *(row.get(name, "") for name in identity)]
-        chances = [f"{row['probabilities'][name]:.8g}" for name in class_names]
-        if calibrated:
-            chances += [f"{row['calibrated'][name]:.8g}" for name in class_names]
-        if cut:
-            chances.append(row["at_threshold"])
-        writer.writerow([*named, row["prediction"], *chances, "; ".join(row["warnings"])])
-    return text.getvalue()
 
 
 def counts_table(counts: dict[str, dict[str, int]]) -> str:

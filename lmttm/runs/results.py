@@ -22,6 +22,7 @@ from lmttm.report import heatmap, sheet, text
 from lmttm.report.explain_page import ExplainedVolume, explain_page
 from lmttm.report.map_figure import draw_maps
 from lmttm.report.nifti import heat_nifti
+from lmttm.report.prediction_csv import inputs_csv, predictions_csv
 from lmttm.report.score_figure import scores as draw_scores
 from lmttm.report.sentences import percent
 from lmttm.report.style import run_names, save, to_png
@@ -191,7 +192,7 @@ def write_scores(folder: Path, scores: Scores, split: Split) -> "Figure":
         "paths": paths,
         "patients": [printable(patient) for patient in split.patients or ()],
     }
-    csv = text.predictions_csv(labels.tolist(), predictions, probabilities.tolist(), **named)
+    csv = predictions_csv(labels.tolist(), predictions, probabilities.tolist(), **named)
     write_text(folder / "predictions.csv", csv)
     write_text(folder / "metrics.json", json.dumps(scores.metrics, indent=2) + "\n")
     _write_beside(folder, scores, named)
@@ -236,7 +237,7 @@ def _write_beside(folder: Path, scores: Scores, named: dict[str, Any]) -> None:
     if scores.calibrated:
         found = scores.calibrated
         predictions = metrics.predict(found.probabilities).tolist()
-        csv = text.predictions_csv(
+        csv = predictions_csv(
             scores.labels.tolist(), predictions, found.probabilities.tolist(), **named
         )
         write_text(folder / "predictions-calibrated.csv", csv)
@@ -272,7 +273,7 @@ def write_answers(folder: Path, answers: Answers) -> None:
     """Writes predictions.json and predictions.csv."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "predictions.json", json.dumps(answers.rows, indent=2) + "\n")
-    write_text(folder / "predictions.csv", text.inputs_csv(answers.rows, answers.class_names))
+    write_text(folder / "predictions.csv", inputs_csv(answers.rows, answers.class_names))
 
 
 def write_explanation(

@@ -83,12 +83,11 @@ def _over_runs(pairs: list[tuple[Row, Row]], column: str) -> tuple[Interval | No
         by_fold[a.get("fold")].append(b[column] - a[column])
     if None not in by_fold:
         means = [float(np.mean(values)) for values in by_fold.values()]
-        seeds = len({a["seed"] for a, _ in pairs})
-        how = f"{len(means)} folds" + (f" x {seeds} seeds" if seeds > 1 else "")
+        number = len({a["seed"] for a, _ in pairs})
+        how = f"{len(means)} folds" + (f" x {number} seeds" if number > 1 else "")
         return over_folds(means, pairs[0][0]["folds"]), how
-    return over_seeds(by_fold[None]), "1 seed only" if len(
-        pairs
-    ) == 1 else f"{len(pairs)} seeds only"
+    seeds = "1 seed" if len(pairs) == 1 else f"{len(pairs)} seeds"
+    return over_seeds(by_fold[None]), f"{seeds} only"
 
 
 def _parts(pairs: list[tuple[Row, Row]], split: str, predictions: Predictions) -> list[Part]:

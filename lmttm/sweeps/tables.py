@@ -54,7 +54,8 @@ def collect(
 def to_csv(rows: list[Row]) -> str:
     """The rows as a CSV text."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["trial"])
+    fields = list(rows[0]) if rows else ["trial"]
+    writer = csv.DictWriter(text, fieldnames=fields, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
@@ -68,9 +69,9 @@ def predictions_in(folder: Path) -> Predictions:
         path = folder / trial / split / "predictions.csv"
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        chances = [name for name in rows[0] if name.startswith("probability_")]
+        columns = [name for name in rows[0] if name.startswith("probability_")]
         labels = np.array([int(row["label"]) for row in rows])
-        probabilities = np.array([[float(row[name]) for name in chances] for row in rows])
+        probabilities = np.array([[float(row[name]) for name in columns] for row in rows])
         patients = [row["patient"] for row in rows] if "patient" in rows[0] else None
         return Said(labels, probabilities, patients)
 

@@ -10,6 +10,7 @@ from lmttm.report.score_figure import scores as draw_scores
 
 HOSTILE = '<img src=x onerror="alert(1)">&{{7*7}}</script>'
 CLASSES = ("normal", HOSTILE)
+LONG_CLASSES = ("normal", "a class whose name is longer than its column")
 
 
 def explained(steps=4, units=3, edge=12):
@@ -84,3 +85,21 @@ def report_values(num_classes=2, volumes=40, edge=28, dataset="AdrenalMNIST3D"):
         "size": 28,
         "score_figure": draw_scores(labels, probabilities, names, title="some run"),
     }
+
+
+def own_rows():
+    """Two volumes of one's own; the name of one holds what CSV must quote."""
+    return [
+        {
+            "path": f"{'deep/' * 12}scan, with comma.nii.gz",
+            "prediction": LONG_CLASSES[1],
+            "probabilities": dict(zip(LONG_CLASSES, (0.25, 0.75), strict=True)),
+            "warnings": ["first", "second"],
+        },
+        {
+            "path": "b.npy",
+            "prediction": LONG_CLASSES[0],
+            "probabilities": dict(zip(LONG_CLASSES, (1.0, 0.0), strict=True)),
+            "warnings": [],
+        },
+    ]

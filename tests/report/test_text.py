@@ -1,7 +1,5 @@
 """Text for people: lines that fit a terminal and say the numbers that were computed."""
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +10,8 @@ from lmttm.data.sources import load_dataset
 from lmttm.evaluation.metrics import score
 from lmttm.model.build import build_model
 from lmttm.report import text
-
-CLASSES = ("normal", "a class whose name is longer than its column")
+from tests.report.made import LONG_CLASSES as CLASSES
+from tests.report.made import own_rows
 
 
 def test_a_score_has_three_digits_or_a_dash():
@@ -72,33 +70,6 @@ def test_an_auc_that_is_not_defined_is_explained():
     assert second == ["0.000", "-", "0.000", "0.500", "0"]
 
 
-def test_predictions_are_read_back_from_their_table():
-    probabilities = [[0.123456789, 0.876543211], [1.0, 0.0]]
-    rows = list(csv.DictReader(io.StringIO(text.predictions_csv([1, 0], [1, 0], probabilities))))
-    assert [row["index"] for row in rows] == ["0", "1"]
-    assert [(row["label"], row["prediction"]) for row in rows] == [("1", "1"), ("0", "0")]
-    found = [[float(row["probability_0"]), float(row["probability_1"])] for row in rows]
-    np.testing.assert_allclose(found, probabilities, rtol=1e-7)
-
-
-def own_rows():
-    """Two volumes of one's own; the name of one holds what CSV must quote."""
-    return [
-        {
-            "path": f"{'deep/' * 12}scan, with comma.nii.gz",
-            "prediction": CLASSES[1],
-            "probabilities": dict(zip(CLASSES, (0.25, 0.75), strict=True)),
-            "warnings": ["first", "second"],
-        },
-        {
-            "path": "b.npy",
-            "prediction": CLASSES[0],
-            "probabilities": dict(zip(CLASSES, (1.0, 0.0), strict=True)),
-            "warnings": [],
-        },
-    ]
-
-
 def test_volumes_of_ones_own_are_listed_with_their_warnings():
     lines = text.inputs_table(own_rows()).splitlines()
     assert max(map(len, lines)) <= 80
@@ -123,45 +94,6 @@ def test_a_long_warning_is_folded():
 
 def test_a_word_that_fits_no_line_stays_whole():
     assert text.wrapped(f"see {'x' * 90}").splitlines() == ["see", f"  {'x' * 90}"]
-
-
-def test_volumes_of_ones_own_are_read_back_from_their_table():
-    """Guards against a path with a comma that shifts the columns."""
-    rows = list(csv.DictReader(io.StringIO(text.inputs_csv(own_rows(), CLASSES))))
-    for row, expected in zip(rows, own_rows(), strict=True):
-        assert row["path"] == expected["path"]
-        assert row["prediction"] == expected["prediction"]
-        assert [float(row[name]) for name in CLASSES] == list(expected["probabilities"].values())
-        assert row["warnings"] == "; ".join(expected["warnings"])
-
-
-def test_what_a_table_says_of_its_cases_stands_beside_their_paths():
-    rows = own_rows()
-    rows[0] |= {"patient": "P01"}
-    rows[1] |= {"extent": 40.0}
-    written = text.inputs_csv(rows, CLASSES)
-    assert written.splitlines()[0].startswith("path,patient,extent,prediction,")
-    one, two = csv.DictReader(io.StringIO(written))
-    assert (one["patient"], one["extent"], two["patient"], two["extent"]) == ("P01", "", "", "40.0")
-    assert one["warnings"] == "first; second"
-
-
-def test_predictions_of_scans_name_path_and_class():
-    """A path with a comma stays one cell."""
-    written = text.predictions_csv(
-        [1, 0],
-        [1, 1],
-        [[0.25, 0.75], [0.5, 0.5]],
-        class_names=("benign", "malignant"),
-        paths=("a, b.nii", "c.nii"),
-    )
-    one, two = csv.DictReader(io.StringIO(written))
-    assert (one["path"], one["label_name"], one["prediction_name"]) == (
-        "a, b.nii",
-        "malignant",
-        "malignant",
-    )
-    assert (two["index"], two["label"], two["label_name"]) == ("1", "0", "benign")
 
 
 def test_what_was_written_fits_a_terminal():

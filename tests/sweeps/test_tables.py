@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmttm.report.text import predictions_csv
+from lmttm.report.prediction_csv import predictions_csv
 from lmttm.sweeps.differences import Said
 from lmttm.sweeps.tables import predictions_in, to_markdown
 
