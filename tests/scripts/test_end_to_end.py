@@ -28,6 +28,7 @@ SCORES = {
     "per_class",
     "interval",
     "interval_over",
+    "unfinished",
     "ece",
     "runs",
     "seed",
