@@ -81,7 +81,7 @@ def _reproduce(args: argparse.Namespace) -> int:
 def _line(part: "Comparison") -> str:
     text = f"{part.score.upper()} {part.found:.3f}, committed {part.committed:.3f}"
     if part.interval is None:
-        return f"{text} (one seed, so no interval)"
+        return f"{text} (no interval: one seed, or all seeds alike)"
     low, high = part.interval
     verdict = "agrees" if part.agrees else "DIFFERS"
     return f"{text}, expected from {low:.3f} to {high:.3f}: {verdict}"

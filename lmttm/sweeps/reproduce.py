@@ -47,7 +47,7 @@ class Comparison:
         score: acc or auc.
         found: The mean over the seeds that were run.
         interval: Where 95 % of such means lie, by the spread of the committed seeds; None where
-            one seed alone was committed.
+            these have none: one seed alone, or the same score with each.
         committed: The mean of the committed seeds.
     """
 
@@ -164,7 +164,7 @@ def compare(score: str, found: Sequence[float], committed: Sequence[float]) -> C
 
     mean = float(np.mean(committed))
     interval = None
-    if len(committed) > 1:
+    if np.ptp(committed) > 0:
         spread = np.std(committed, ddof=1) * np.sqrt(1 / len(found) + 1 / len(committed))
         reach = float(stats.t.ppf(0.975, len(committed) - 1) * spread)
         interval = (mean - reach, mean + reach)

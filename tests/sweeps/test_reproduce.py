@@ -34,7 +34,14 @@ def test_the_interval_is_students_prediction_interval():
     assert found.interval == pytest.approx((low, high))
     assert found.agrees
     assert not compare("auc", [high + 0.001], committed).agrees
+
+
+def test_seeds_without_a_spread_decide_nothing():
+    """Guards against "DIFFERS" for one volume more, where all seeds happen to have one ACC."""
     assert compare("auc", [0.5], [0.9]).agrees is None
+    alike = [260 / 298] * 5
+    assert compare("acc", [261 / 298], alike).agrees is None
+    assert compare("acc", [260 / 298], alike).interval is None
 
 
 @pytest.fixture
