@@ -83,6 +83,7 @@ def test_the_readme_has_every_measured_row():
         "base": "published hyper-parameters",
         "vesselmnist3d": "the same recipe, unchanged",
         "vesselmnist3d_ttm": "TTM with the same recipe",
+        "vesselmnist3d_resnet3d": "3D ResNet-18 with the same recipe",
         "adrenalmnist3d_size64": "AdrenalMNIST3D, the same recipe",
         "vesselmnist3d_size64": "VesselMNIST3D, the same recipe",
     }
@@ -134,6 +135,7 @@ RUNS = {
     "VesselMNIST3D, 28^3": {
         "the recipe": "vesselmnist3d",
         "TTM": "vesselmnist3d_ttm",
+        "3D ResNet-18": "vesselmnist3d_resnet3d",
         "forest, 14 shape features": "forest/vessel_28_test",
     },
     "VesselMNIST3D, 64^3": {
