@@ -52,7 +52,7 @@ def trained(tmp_path_factory):
         # Slow, and behind everything that a damaged file can reach.
         patch.setattr("lmttm.runs.results.write_scores", lambda *_: None)
         patch.setattr("lmttm.runs.pages.report", lambda *_: "")
-        patch.setattr("lmttm.evaluation.metrics.intervals", lambda *_: {})
+        patch.setattr("lmttm.evaluation.metrics.intervals", lambda *_, **__: {})
         assert train.main(arguments) == 0
         yield folder / "demo", arguments
 

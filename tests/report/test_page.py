@@ -14,7 +14,13 @@ from tests.report.made import HOSTILE
 
 def made(**values):
     steps = {"running_plot": "", "effects_figure": "", "prediction": HOSTILE, "rows": []}
-    texts = {"warnings": [], "sentences": [HOSTILE], "trust": "", "commands": []}
+    texts = {
+        "warnings": [],
+        "notices": [HOSTILE],
+        "sentences": [HOSTILE],
+        "trust": "",
+        "commands": [],
+    }
     texts |= {"maps": [{"title": HOSTILE, "legend": HOSTILE, "sanity": ""}]}
     data = {"volumes": [], "slabs": None, "name": HOSTILE}
     texts |= {"steps": steps | {"units": []}, "channels": ["path"]}
@@ -25,7 +31,7 @@ def test_names_are_escaped_wherever_they_stand():
     """Guards against a file name that runs a script in the reader's browser."""
     html = made()
     assert "<img" not in html
-    assert html.count("&lt;img") == 6  # title twice, sentence, map twice, prediction
+    assert html.count("&lt;img") == 7  # title twice, notice, sentence, map twice, prediction
     stored = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)[1]
     assert json.loads(stored)["name"] == HOSTILE
 
