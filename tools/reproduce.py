@@ -57,7 +57,7 @@ def _reproduce(args: argparse.Namespace) -> int:
         print(f"{row.name:<24} {count}, about {row.minutes * len(seeds):.0f} minutes")
     if args.all:
         total = sum(row.minutes * len(args.seeds or row.committed) for row in chosen)
-        print(f"about {total / 60:.1f} hours on one thread")
+        print(f"about {total / 60:.1f} hours on a CPU")
     agree = True
     for row in chosen:
         try:

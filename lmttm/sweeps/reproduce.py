@@ -28,7 +28,7 @@ class Row:
         name: Of the row, and of its folder in `results/`.
         config: The configuration that it starts from.
         overrides: `key=value` texts over it.
-        minutes: What a seed took, on one thread of an AMD EPYC.
+        minutes: What a seed takes on a CPU, about.
         committed: The committed test scores: for each seed `acc` and `auc`.
     """
 
@@ -102,7 +102,7 @@ def reproduce(
     report: Callable[[str], None] = lambda text: None,
     progress: bool = False,
 ) -> list[Comparison]:
-    """Trains and scores a row; what was interrupted goes on, and finished seeds are kept.
+    """Trains and scores a row: resumes interrupted seeds and keeps finished ones.
 
     Args:
         row: The row.

@@ -99,12 +99,12 @@ def test_the_readme_has_every_measured_row():
 
 @pytest.mark.parametrize("folder", ["adrenalmnist3d", "vesselmnist3d"])
 def test_what_linked_units_bring(folder):
-    """Guards against a "nothing" that an interval without 0 contradicts."""
+    """Guards against a "none" that an interval without 0 contradicts."""
     pairs = list(zip(seeds_of(folder), seeds_of(f"{folder}_ttm"), strict=True))
     found = [over_seeds([lmttm[key] - ttm[key] for lmttm, ttm in pairs]) for key in ("acc", "auc")]
     assert all(score.low < 0 < score.high for score in found)
     acc, auc = (f"{score.mean:+.3f} ({score})" for score in found)
-    assert f"over seeds: nothing | {acc} | {auc} | 5 |" in README
+    assert f"none (95 % interval over seeds) | {acc} | {auc} | 5 |" in README
 
 
 @pytest.mark.parametrize(
